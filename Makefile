@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+ifneq ($(KERNELRELEASE),)
+
+# --- kbuild half -------------------------------------------------------------
+
+# Out of tree: what differs between kernels is put in front of multipath.c, which
+# knows nothing of it.  First md.h and its proof, then compat.h.
+ifneq ($(KBUILD_EXTMOD),)
+override CONFIG_MD_MULTIPATH := m
+mp-headers := $(KBUILD_EXTMOD)/.build
+mp-features := $(shell $(KBUILD_EXTMOD)/scripts/features $(mp-headers) $(srctree)/include)
+ccflags-y += -I$(mp-headers) $(mp-features)
+ccflags-y += -include $(mp-headers)/md-layout.h -include $(KBUILD_EXTMOD)/compat.h -fmax-errors=5
+endif
+
+obj-$(CONFIG_MD_MULTIPATH) += multipath.o
+
+else
+
+# --- developer half ----------------------------------------------------------
+
+SHELL := /bin/bash -o pipefail
+KDIR ?= /lib/modules/$(shell uname -r)/build
+W ?= 1
+
+HEADERS := .build
+PRODUCTS := multipath.ko multipath.o multipath.mod multipath.mod.c multipath.mod.o \
+	modules.order Module.symvers
+
+# W=1 makes 6.12 read the kernel-doc comments with more perl than Debian installs by itself.
+kernel-doc = $(if $(shell perl -MPod::Usage -e 1 2>&1),cmd_checkdoc=)
+kbuild = $(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) W=$(W) $(kernel-doc)
+
+modules-folder = $(INSTALL_MOD_PATH)/lib/modules/$(release)
+release = $(shell sed -n 's/^.*UTS_RELEASE "\(.*\)"$$/\1/p' $(KDIR)/include/generated/utsrelease.h 2>/dev/null)
+
+# When the proof fails, the line that tells what to do comes last.
+modules: headers
+	@{ $(kbuild) modules 2>&1 >&3 | tee $(HEADERS)/errors >&2; } 3>&1 || \
+		{ ! grep -q MP_SAME $(HEADERS)/errors || grep '^multipath: ' $(HEADERS)/md-layout.h >&2; exit 1; }
+
+# What was built for another kernel, or with other headers, is built again.
+headers:
+	@scripts/md-headers $(KDIR) $(HEADERS)
+	@[[ '$(CC)' != *clang* ]] || grep -q '^CONFIG_CC_IS_CLANG=y' $(KDIR)/include/config/auto.conf || \
+		{ echo 'multipath: kernel $(release): built by gcc, with options that clang refuses: leave out CC=$(CC)' >&2; exit 1; }
+	@[ multipath.ko -nt $(HEADERS)/stamp ] || rm -f $(PRODUCTS)
+
+install: modules
+	$(kbuild) INSTALL_MOD_DIR=updates modules_install
+	depmod $(addprefix --basedir=,$(INSTALL_MOD_PATH)) $(release)
+
+uninstall:
+	rm -f $(modules-folder)/updates/multipath.ko{,.xz,.gz,.zst}
+	[ ! -d $(modules-folder)/updates ] || rmdir --ignore-fail-on-non-empty $(modules-folder)/updates
+	depmod $(addprefix --basedir=,$(INSTALL_MOD_PATH)) $(release)
+
+clean:
+	@rm -rf $(HEADERS) $(PRODUCTS) .multipath.* .[mM]odule*.cmd ..module*.cmd .module-common.o
+
+check:
+	tests/run
+
+demo:
+	tests/vm/demo $(KERNEL)
+
+lint:
+	scripts/lint
+
+help:
+	@echo 'make             build multipath.ko (KDIR=$(KDIR))'
+	@echo 'make install     put it into updates/ of that kernel (INSTALL_MOD_PATH=) and run depmod'
+	@echo 'make uninstall   take it out again'
+	@echo 'make clean       remove all that was built'
+	@echo 'make check       build and test it on all kernels of tests/vm/kernels, in virtual machines'
+	@echo 'make demo        watch an array survive a pulled cable (KERNEL=a kernel of tests/vm/kernels)'
+	@echo 'make lint        checkpatch, sparse, coccicheck, shellcheck'
+	@echo
+	@echo 'KDIR=folder      the build folder of the kernel to build for'
+	@echo 'CC=clang         the compiler'
+	@echo 'MD_SOURCE=folder take drivers/md/md.h from this source tree of the same kernel'
+
+.DEFAULT_GOAL := modules
+.PHONY: modules headers install uninstall clean check demo lint help
+
+endif

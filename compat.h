@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What multipath.c needs and the kernel at hand does not have.
+ *
+ * multipath.c is written for the newest kernel and has no conditions in it.
+ * This file is included before it when it is built out of tree, and gives older
+ * kernels the newer names; in a kernel tree it does not exist.  Everything is
+ * keyed on HAVE_x, which the Makefile finds in the very headers that are used,
+ * or on the macro in question, and never on a version: stable updates rename
+ * things too.
+ */
+#ifndef _MULTIPATH_COMPAT_H
+#define _MULTIPATH_COMPAT_H
+
+#include <linux/bio.h>
+#include <linux/blk-integrity.h>
+#include <linux/blkdev.h>
+#include <linux/mempool.h>
+#include <linux/raid/md_u.h>
+#include <linux/seq_file.h>
+#include <trace/events/block.h>
+#include "md.h"
+
+/* -------- what md.h has in macros and inline functions: no BTF has those -------- */
+
+#ifdef MD_TYPES_FROM_BTF
+
+#ifndef MaxSector
+#define MaxSector	(~(sector_t)0)
+#endif
+
+#define rdev_for_each(rdev, mddev) \
+	list_for_each_entry(rdev, &((mddev)->disks), same_set)
+
+static inline char *mdname(struct mddev *mddev)
+{
+	return mddev->gendisk ? mddev->gendisk->disk_name : "mdX";
+}
+
+#ifdef HAVE_MD_WAKEUP_RCU
+#define md_wakeup_thread(thread)		\
+	do {					\
+		rcu_read_lock();		\
+		__md_wakeup_thread(thread);	\
+		rcu_read_unlock();		\
+	} while (0)
+#endif
+
+#endif /* MD_TYPES_FROM_BTF */
+
+/* -------- md core -------- */
+
+/* Newer than 6.12: one way to register for personalities and the other parts of md. */
+#ifndef HAVE_MD_SUBMODULE
+#define MP_PERSONALITY_IDENTITY			\
+	.name	= "multipath",			\
+	.level	= LEVEL_MULTIPATH,		\
+	.owner	= THIS_MODULE
+
+#define register_md_submodule(personality_head)		\
+	register_md_personality(&multipath_personality)
+#define unregister_md_submodule(personality_head)	\
+	unregister_md_personality(&multipath_personality)
+#endif
+
+/* Newer than 6.1: md_unregister_thread() is told the array. */
+#ifndef HAVE_MD_UNREGISTER_MDDEV
+#define md_unregister_thread(mddev, thread)	md_unregister_thread(thread)
+#endif
+
+/* Newer than 6.12, and 6.12 stable since 6.12.111: recovery_cp was renamed. */
+#ifndef HAVE_RESYNC_OFFSET
+#define resync_offset	recovery_cp
+#endif
+
+/* Inline functions of the newest md.h; 6.1 has two of them, and they read other fields. */
+#if defined(MD_TYPES_FROM_BTF) || !defined(HAVE_QUEUE_LIMITS_SET)
+static inline bool mp_is_rdev_broken(struct md_rdev *rdev)
+{
+	return !disk_live(rdev->bdev->bd_disk);
+}
+
+#define is_rdev_broken	mp_is_rdev_broken
+
+static inline void mp_trace_remap(struct mddev *mddev, struct bio *bio, sector_t sector)
+{
+	trace_block_bio_remap(bio, disk_devt(mddev->gendisk), sector);
+}
+
+#define mddev_trace_remap	mp_trace_remap
+
+/* A path that has just learnt that it can't write zeroes: stop asking for it. */
+static inline void mp_check_write_zeroes(struct mddev *mddev, struct bio *bio)
+{
+	if (bio_op(bio) == REQ_OP_WRITE_ZEROES &&
+	    !bdev_get_queue(bio->bi_bdev)->limits.max_write_zeroes_sectors)
+		mddev->gendisk->queue->limits.max_write_zeroes_sectors = 0;
+}
+
+#define mddev_check_write_zeroes	mp_check_write_zeroes
+#endif
+
+/* -------- the block layer -------- */
+
+/* 6.8: a mempool's reserve can be asked for alone. */
+#ifndef HAVE_MEMPOOL_PREALLOCATED
+static inline void *mempool_alloc_preallocated(mempool_t *pool)
+{
+	return mempool_alloc(pool, GFP_NOWAIT | __GFP_NOWARN);
+}
+#endif
+
+/* NEXUS was renamed after 6.1; what a kernel does not have no driver of its returns. */
+#ifndef BLK_STS_RESV_CONFLICT
+#define BLK_STS_RESV_CONFLICT	BLK_STS_NEXUS
+#endif
+#ifndef BLK_STS_DURATION_LIMIT
+#define BLK_STS_DURATION_LIMIT	((__force blk_status_t)253)
+#endif
+#ifndef BLK_STS_INVAL
+#define BLK_STS_INVAL		((__force blk_status_t)254)
+#endif
+
+/* Newer than 6.12: atomic writes of a stacked device, by a flag of its own. */
+#if defined(HAVE_QUEUE_LIMITS_SET) && !defined(BLK_FEAT_ATOMIC_WRITES)
+#define BLK_FEAT_ATOMIC_WRITES	((__force blk_features_t)0)
+#endif
+
+/*
+ * Since 6.11 limits and features are one struct, stacked in memory and set at
+ * once.  On 6.1 the features are flags of the queue; here they travel beside
+ * the limits.  (6.9 and 6.10 are in between, and not supported.)  md_run() of
+ * 6.1 looks after QUEUE_FLAG_NOWAIT, but nobody does when a path is added later.
+ */
+#ifndef HAVE_QUEUE_LIMITS_SET
+
+struct mp_queue_limits {
+	struct queue_limits	limits;
+	unsigned int		features;
+};
+
+#define BLK_FEAT_STABLE_WRITES	BIT(0)
+#define BLK_FEAT_NOWAIT		BIT(1)
+#define BLK_FEAT_ATOMIC_WRITES	0
+
+static inline void md_init_stacking_limits(struct mp_queue_limits *lim)
+{
+	blk_set_stacking_limits(&lim->limits);
+	lim->features = 0;
+}
+
+static inline void queue_limits_stack_bdev(struct mp_queue_limits *lim,
+					   struct block_device *bdev,
+					   sector_t offset, const char *name)
+{
+	if (blk_stack_limits(&lim->limits, &bdev_get_queue(bdev)->limits,
+			     get_start_sect(bdev) + offset) < 0)
+		pr_notice("%s: Warning: Device %pg is misaligned\n", name, bdev);
+	if (bdev_stable_writes(bdev))
+		lim->features |= BLK_FEAT_STABLE_WRITES;
+	if (!bdev_nowait(bdev))
+		lim->features &= ~BLK_FEAT_NOWAIT;
+}
+
+/* md_integrity_register() and md_integrity_add_rdev() do it on these kernels. */
+static inline bool queue_limits_stack_integrity_bdev(struct mp_queue_limits *lim,
+						     struct block_device *bdev)
+{
+	return true;
+}
+
+static inline int queue_limits_set(struct request_queue *q, struct mp_queue_limits *lim)
+{
+	q->limits = lim->limits;
+	if (lim->features & BLK_FEAT_STABLE_WRITES)
+		blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, q);
+	if (!(lim->features & BLK_FEAT_NOWAIT))
+		blk_queue_flag_clear(QUEUE_FLAG_NOWAIT, q);
+	disk_update_readahead(q->disk);
+	return 0;
+}
+
+static inline int mddev_stack_new_rdev(struct mddev *mddev, struct md_rdev *rdev)
+{
+	struct request_queue *q = mddev->gendisk->queue;
+	struct mp_queue_limits lim = {
+		.limits		= q->limits,
+		.features	= BLK_FEAT_NOWAIT,
+	};
+	int err;
+
+	err = md_integrity_add_rdev(rdev, mddev);
+	if (err)
+		return err;
+	queue_limits_stack_bdev(&lim, rdev->bdev, rdev->data_offset, mdname(mddev));
+	return queue_limits_set(q, &lim);
+}
+
+#define queue_limits	mp_queue_limits
+
+#endif /* HAVE_QUEUE_LIMITS_SET */
+
+#endif

@@ -1,0 +1,111 @@
+# Sourced by the tests of group badinput.
+# shellcheck shell=bash
+
+# assert_last_word <extended regular expression>: the module's last line in the
+# kernel log.
+assert_last_word() {
+	assert_match "the kernel's last words" "$1" "$(last_word)"
+}
+
+# refuses_array <extended regular expression> <path>...: no array can be built of
+# these, the reason is said, and nothing is left.
+refuses_array() {
+	local words=$1
+	shift
+
+	MD=/dev/md0
+	defer stop_array "$MD"
+	assert_fails mdadm --build "$MD" --level=multipath --raid-devices=$# "$@"
+	assert_last_word "$words"
+	stop_array
+}
+
+# refuses_path <extended regular expression> <path> [how to add it]: the running
+# array does not take it, the reason is said, and the array is as before.
+refuses_path() {
+	local before
+	before=$(mdstat_line)
+
+	"${3:-add_with_mdadm}" "$2"
+	wait_for matches "$1" last_word
+	assert_fails path_state "$2" in_sync
+	# It stays behind as a spare, or not at all, as md core sees fit.
+	mdadm "$MD" --remove "$2" || :
+	assert_equal "mdstat" "$before" "$(mdstat_line)"
+	dd if="$MD" of=/dev/null bs=4k count=1 iflag=direct
+}
+
+add_with_mdadm() {
+	mdadm "$MD" --add "$1" || :
+}
+
+# Past mdadm's own checks.
+add_by_hand() {
+	in_md new_dev "$(<"/sys/block/$(name_of "$1")/dev")"
+	# Up to 6.6 md core does not look for a slot by itself.
+	in_path "$1" slot 1 || :
+}
+
+last_word() {
+	kernel_words | tail -n 1
+}
+
+# make_null_disk <name> <configfs attribute=value>...: a disk of null_blk; DISK is
+# its device.
+make_null_disk() {
+	local name=$1 folder=/sys/kernel/config/nullb/$1 setting
+	shift
+
+	is_loaded null_blk || {
+		defer remove_module null_blk
+		modprobe null_blk nr_devices=0
+	}
+	mountpoint --quiet /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+	mkdir "$folder"
+	defer rmdir "$folder"
+	for setting; do
+		echo "${setting#*=}" >"$folder/${setting%%=*}"
+	done
+	echo 1 >"$folder/power"
+	wait_for_udev
+
+	# Since 6.11 the device has the folder's name.
+	DISK=/dev/$name
+	[[ -e $DISK ]] || DISK=/dev/nullb$(<"$folder/index")
+}
+
+# Arrays by hand, through sysfs, for what mdadm would not ask for.
+
+# make_bare_array <path>...: an array of these, not started, no path in a slot.
+make_bare_array() {
+	local path
+	MD=/dev/md0
+	defer clear_array
+	modprobe multipath
+	echo "${MD##*/}" >/sys/module/md_mod/parameters/new_array
+	in_md metadata_version none
+	in_md level multipath
+	in_md raid_disks $#
+	for path; do
+		in_md new_dev "$(<"/sys/block/$(name_of "$path")/dev")"
+		in_path "$path" size 16384
+	done
+	in_md component_size 16384
+}
+
+# in_path <path> <attribute> <value>
+in_path() {
+	in_md "dev-$(name_of "$1")/$2" "$3"
+}
+
+# in_md <attribute> <value>
+in_md() {
+	echo "$2" >"/sys/block/${MD##*/}/md/$1"
+}
+
+clear_array() {
+	# Not while udev has it open.
+	wait_for_udev
+	wait_for run_quietly in_md array_state clear
+	wait_for gone "/sys/block/${MD##*/}"
+}

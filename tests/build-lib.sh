@@ -1,0 +1,75 @@
+# Sourced by the tests of group `build`, after tests/lib.sh: they build the module
+# in the root of $KERNEL, each in a copy of the sources of its own.
+# shellcheck shell=bash
+
+# shellcheck source=tests/vm/common.sh
+. tests/vm/common.sh
+
+# For tests/run, which reads the declarations without a kernel.
+KERNEL=${KERNEL-} WORK=${WORK-}
+
+MODULE=$WORK/module		# the copy; /mnt inside the root
+LOG=$WORK/make.log
+OVER=				# a folder that hides or replaces files of the root
+RELEASE=$(release_of "$KERNEL")
+KDIR=/lib/modules/$RELEASE/build
+
+copy_sources() {
+	mkdir -p "$MODULE"
+	cp --recursive "$TOP"/Makefile "$TOP"/*.c "$TOP"/*.h "$TOP/scripts" "$MODULE"
+}
+
+in_root() {
+	"$VM_DIR/in-root" ${OVER:+--over "$OVER"} "$KERNEL" "$MODULE" "$@"
+}
+
+run_make() {
+	in_root make KDIR="$KDIR" "$@" >"$LOG" 2>&1 </dev/null
+}
+
+make_module() {
+	run_make "$@" || fail_with_log "make $* failed"
+	[[ -f $MODULE/multipath.ko ]] || fail_with_log "make $* gave no multipath.ko"
+}
+
+# The build must stop, and the last word of ours must be one line like this.
+make_stops_with() {
+	local pattern=${1//+/[+]} line		# releases have a +
+	shift
+
+	! run_make "$@" || fail "make $* succeeded, but should have stopped with: $pattern"
+	line=$(grep '^multipath: ' "$LOG") || :
+	[[ $(wc --lines <<<"$line") -eq 1 && $line =~ $pattern ]] ||
+		fail_with_log "expected: one line with: $pattern" "got:      ${line:-no line of ours}"
+	[[ ! -e $MODULE/multipath.ko ]] || fail "make $* stopped, but there is a multipath.ko"
+}
+
+fail_with_log() {
+	fail "$@" "$(tail --lines=10 "$LOG")"
+}
+
+# hide <path in the root>: as if the package that has it were not installed.
+hide() {
+	OVER=$WORK/over
+	mkdir -p "$OVER/$(dirname "$1")"
+	mknod "$OVER/$1" c 0 0
+}
+
+show_all() {
+	rm -rf "$WORK/over"
+	OVER=
+}
+
+module_field() {
+	modinfo --field="$1" "$MODULE/multipath.ko"
+}
+
+# assert_no_warning [files that count]
+assert_no_warning() {
+	! grep --ignore-case "${1-}.*warning" "$LOG" >"$WORK/warnings" ||
+		fail "the compiler warned:" "$(head --lines=10 "$WORK/warnings")"
+}
+
+have_option() {
+	grep --quiet "^$1=y" "$(root_of "$KERNEL")"/boot/config-"$RELEASE"
+}
