@@ -23,6 +23,12 @@ verdict_of() {
 	sed --quiet --regexp-extended "s|^((not )?ok) [0-9]+ $FIRST_KERNEL t/$1($\| .*)|\1\3|p" "$RESULT"
 }
 
+# assert_verdict <name> <extended regular expression>: else show why it was judged so
+assert_verdict() {
+	[[ $(verdict_of "$1") =~ $2 ]] ||
+		fail "expected: $1 matches $2" "got:      $(verdict_of "$1")" "$(explanation_of "$1")"
+}
+
 # What was printed below that line.
 explanation_of() {
 	sed --quiet "/ t\/$1\( \|$\)/,/again:/p" "$RESULT"
