@@ -6,10 +6,11 @@
  *
  *   md core -> multipath_make_request() -> choose a path -> lower driver
  *	|						       |
- *	| gate shut, no memory				       v
+ *	| gate shut, no path, no memory			       v
  *	v					     mp_end_io()
  *   parked <---- retry thread ----> another path      |     |
- *			^			       |     `-> done
+ *			^   |			       |     `-> done
+ *			|   `-- all failed: trial      |
  *			`---- failed <-- path error ---'
  *
  * The life of a path:
@@ -18,16 +19,27 @@
  *   failed --mdadm --remove, the device is gone--> out of the array
  *   any device --mdadm --add--> live
  *
+ * The life of an array, while it runs:
+ *
+ *   working --a probe of the last live path fails--> parking
+ *   parking --no_path_retry is over--> given up
+ *   both of these --a probe succeeds, a path is added--> working
+ *
  * The rules that the code refers to:
  *
  * R1. A round tries a bio once on each path, and once more on the last live one
- *     if it was there with failfast only (R3).  Rounds end, so every bio ends.
- *     When all paths have failed it, it gets its first error.
+ *     if it was there with failfast only (R3).  When all have failed it, a trial
+ *     follows: a probe of a live path.  If the path works, the bio gets its first
+ *     error; but if a path error ended the round, it gets one more round first.
+ *     If the path does not work, it fails, and the bio goes on without it; when
+ *     it was the last one, the bio waits (R8), and a new round begins when a path
+ *     works again.  Rounds and trials end, so every bio ends.
  * R2. Only path errors cost a path; mp_classify() is the table.  A doubtful
  *     error sends the bio to another path first: if that one succeeds, the
- *     doubted path fails; if all say the same, none is blamed.
+ *     doubted path fails; if all say the same, the trial decides.
  * R3. The last live path is used without failfast of ours, so that the lower
- *     driver's own retries work, and an error never makes it Faulty.
+ *     driver's own retries work, and an error never makes it Faulty.  When it
+ *     does not work, that is a state of the array: see above.
  * R4. Flush and FUA go down one path with the bio, as any write, and an error
  *     comes back.  md_flush_request() is not used: it loses errors, and sends
  *     a flush down each path to the same disk.
@@ -35,42 +47,100 @@
  *     never sleeps, neither for a path nor for memory: it runs under md's
  *     active_io, and md waits for that before it adds a path that would help.
  * R6. Nothing on the submit and complete path writes a cache line that all
- *     CPUs share.
+ *     CPUs share.  Written are: the bio's own lines; its record's two, which come
+ *     from a list of the submitting CPU and go to one of the completing CPU, and
+ *     the heads of those; one counter of the path, of that CPU; with iostat on, the
+ *     array's own counters, of that CPU.  Of struct mp_conf, struct mp_path, the
+ *     rdev and the mddev everything is only read.  (md core's active_io is a
+ *     percpu_ref.)  So 64 CPUs meet for the first time in the lower driver.
  * R7. md_account_bio() is not used: it pins active_io until the bio completes,
  *     and then a bio that waits for a path keeps md from adding one.
- * R8. Bios that wait are master bios or failed records; they hold nothing that
- *     removal or suspend waits for.  A shut gate waits only for bios that are
- *     at a path.
+ * R8. When no path works, bios wait for at most no_path_retry seconds, as master
+ *     bios or as records that hold no path: nothing that removal or suspend
+ *     waits for.  A shut gate waits only for bios that are at a path.  Only the
+ *     deadline, no_path_retry = 0, free() and a reboot fail those that wait.
  * R9. Failed bios are retried by a thread of the array's own, never by
  *     mddev->thread: that one writes superblocks, and can sit in the lower
- *     driver's timeout on the very path that died.  Retries allocate nothing
- *     but for integrity data and crypt contexts.  It is one thread for all
- *     paths: one that hangs with all its tags used up holds up the retries.
+ *     driver's timeout on the very path that died.  The thread never submits:
+ *     that can block, so it is the work of each path alone, with a rescuer of
+ *     its own.  Retries allocate nothing but for integrity data and crypt
+ *     contexts.
  * R10. The error handler and the completions run in any context, so they never
  *     take reconfig_mutex.
+ *
+ * Order.  Nobody may rely on the order of two overlapping writes that are in
+ * flight at once; who wants one waits for the first to complete.  The first
+ * completes when its last try has ended, and it has one try at a time:
+ *
+ *	CPU0 application		CPU1 completion, retry thread
+ *	write W1
+ *					W1 fails on path A
+ *					W1 is sent to path B
+ *					W1 succeeds on B, completes
+ *	write W2, same sectors
+ *
+ * so W2 is never in flight together with a try of W1, and no try of W1 is left
+ * that could come after it.  That is why a bio that hangs at a path is not sent
+ * elsewhere before the lower driver has given it back.  It rests on the lower
+ * driver: when it gives W1 back, the disk must not write it any more (SCSI
+ * aborts the command or resets the path first).  A disk that reports W1 lost on
+ * A and writes it late, after W2, has lost W2, and no host can prevent that.
  */
 
+#include <linux/blk-crypto.h>
 #include <linux/blk-integrity.h>
 #include <linux/blkdev.h>
 #include <linux/module.h>
 #include <linux/rculist.h>
+#include <linux/reboot.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/sysfs.h>
 #include "md.h"
 #include "multipath.h"
 
-#define MP_VERSION		"0.1.0"
+#define MP_VERSION		"0.2.0"
 
-/* How often the retry thread looks again while bios wait. */
+/* Records that each CPU keeps for itself, for all arrays: 8 KiB. */
+#define MP_MAGAZINE		64
+
+/* How often the retry thread looks again while bios wait for memory. */
 #define MP_POLL			(HZ / 50 + 1)
 
-static struct kmem_cache *mp_io_cache;
+/* How often a path is probed while none works. */
+#define MP_PROBE_INTERVAL	HZ
 
-/* -------- the state of a path -------- */
+/* Places of the disk that a probe reads before it says that a path does not work. */
+#define MP_PROBE_PLACES		3
+
+/* Seconds that bios wait for a path, unless no_path_retry says otherwise; its limit. */
+#define MP_NO_PATH_RETRY	30
+#define MP_MAX_NO_PATH_RETRY	1000000
+
+static struct kmem_cache *mp_io_cache[MP_KINDS];
+
+/*
+ * Records that this CPU has freed and will use again.  The slab would cost four
+ * times as many instructions, and as Debian configures it a memset of each.
+ */
+struct mp_magazine {
+	struct llist_node	*first;		/* mp_io::node; interrupts off */
+	unsigned int		nr;
+};
+
+static DEFINE_PER_CPU(struct mp_magazine, mp_magazines);
+
+/* All arrays, for the reboot notifier. */
+static LIST_HEAD(mp_arrays);
+static DEFINE_MUTEX(mp_arrays_lock);
+
+/* -------- the state of paths and array -------- */
 
 static bool mp_rdev_live(const struct md_rdev *rdev)
 {
-	return test_bit(In_sync, &rdev->flags) && !test_bit(Faulty, &rdev->flags);
+	const unsigned long mask = BIT(In_sync) | BIT(Faulty);
+
+	return (READ_ONCE(rdev->flags) & mask) == BIT(In_sync);
 }
 
 /* The rdev of a slot, for who holds mp_conf::lock, reconfig_mutex or in_flight. */
@@ -103,6 +173,34 @@ static void __mp_count_paths(struct mp_conf *conf)
 	conf->mddev->degraded = conf->nr_paths - live;
 }
 
+/* Whether bios go to paths at all depends on two things; the I/O path looks at one. */
+static void __mp_set_barred(struct mp_conf *conf)
+{
+	lockdep_assert_held(&conf->lock);
+
+	/* pairs with mp_take_path(), mp_put_path() */
+	WRITE_ONCE(conf->barred, conf->gate || conf->state != MP_WORKING);
+}
+
+static void __mp_set_state(struct mp_conf *conf, enum mp_state state)
+{
+	lockdep_assert_held(&conf->lock);
+
+	if (state == MP_WORKING)
+		WRITE_ONCE(conf->round, conf->round + 1);	/* pairs with mp_retry() */
+	else if (conf->state == MP_WORKING)
+		conf->down_since = jiffies;
+	WRITE_ONCE(conf->state, state);
+	__mp_set_barred(conf);
+}
+
+/* Have the last live path probed: there is a reason to think that it does not work. */
+static void mp_suspect(struct mp_conf *conf)
+{
+	WRITE_ONCE(conf->suspect, true);	/* pairs with mp_start_trial() */
+	md_wakeup_thread(conf->retry_thread);
+}
+
 /* -------- choosing a path -------- */
 
 /*
@@ -116,7 +214,8 @@ static struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried)
 
 	for (slot = 0; slot < conf->nr_paths; slot++) {
 		struct mp_path *path = &conf->paths[slot];
-		struct md_rdev *rdev = rcu_dereference(path->rdev);
+		struct md_rdev *rdev = rcu_dereference_check(path->rdev,
+							     rcu_read_lock_sched_held());
 
 		if (!rdev || !mp_rdev_live(rdev) || (tried & BIT_ULL(slot)))
 			continue;
@@ -131,32 +230,51 @@ static struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried)
 /*
  * Take a path for a bio: the bio counts as in flight there until mp_put_path().
  *
- * The gate is looked at, the path chosen and the bio counted in one RCU section,
+ * The bar is looked at, the path chosen and the bio counted in one RCU section,
  * so that who shuts the gate or clears the slot has only to wait for a grace
  * period, and from then on the sum of in_flight can but fall:
  *
  *	CPU0 mp_shut_gate()			CPU1 here
- *	gate++					rcu_read_lock()
- *	synchronize_rcu()			gate? no
+ *	gate++, barred				rcu_read_lock_sched()
+ *	synchronize_rcu()			barred? no
  *	  waits for CPU1			this_cpu_inc(in_flight)
- *	sum of in_flight: sees CPU1's bio	rcu_read_unlock()
+ *	sum of in_flight: sees CPU1's bio	rcu_read_unlock_sched()
  *
- * Returns the path; NULL if none is left; ERR_PTR(-EBUSY) if the gate is shut.
+ * It is the sched flavour of RCU, as it costs two instructions where the other,
+ * in a preemptible kernel, costs two calls; synchronize_rcu() waits for both.
+ *
+ * Returns the path; NULL if none is left; ERR_PTR(-EBUSY) if bios have to wait.
  */
 static struct mp_path *mp_take_path(struct mp_conf *conf, u64 tried)
 {
 	struct mp_path *path;
 
-	rcu_read_lock();
-	if (unlikely(READ_ONCE(conf->gate))) {	/* pairs with mp_shut_gate() */
+	rcu_read_lock_sched();
+	if (unlikely(READ_ONCE(conf->barred))) {	/* pairs with __mp_set_barred() */
 		path = ERR_PTR(-EBUSY);
 	} else {
 		path = mp_choose_path(conf, tried);
 		if (likely(path))
 			this_cpu_inc(*path->in_flight);
 	}
-	rcu_read_unlock();
+	rcu_read_unlock_sched();
 	return path;
+}
+
+/* The same for a probe, which is what goes to a path when no bio does. */
+static bool mp_take_for_probe(struct mp_path *path)
+{
+	struct mp_conf *conf = path->conf;
+	struct md_rdev *rdev;
+	bool taken;
+
+	rcu_read_lock_sched();
+	rdev = rcu_dereference_sched(path->rdev);
+	taken = rdev && mp_rdev_live(rdev) && !READ_ONCE(conf->gate);
+	if (taken)
+		this_cpu_inc(*path->in_flight);
+	rcu_read_unlock_sched();
+	return taken;
 }
 
 /*
@@ -166,11 +284,11 @@ static struct mp_path *mp_take_path(struct mp_conf *conf, u64 tried)
  */
 static void mp_put_path(struct mp_conf *conf, struct mp_path *path)
 {
-	rcu_read_lock();
+	rcu_read_lock_sched();
 	this_cpu_dec(*path->in_flight);
-	if (unlikely(READ_ONCE(conf->gate)))	/* pairs with mp_shut_gate() */
+	if (unlikely(READ_ONCE(conf->barred)))	/* pairs with mp_shut_gate() */
 		wake_up(&conf->drained);
-	rcu_read_unlock();
+	rcu_read_unlock_sched();
 }
 
 /* Exact once no bio can be added: after a grace period with gate or slot shut. */
@@ -191,6 +309,179 @@ static bool mp_is_drained(const struct mp_conf *conf)
 	for (slot = 0; slot < conf->nr_paths; slot++)
 		if (mp_in_flight(&conf->paths[slot]))
 			return false;
+	return true;
+}
+
+/* -------- the record of a bio -------- */
+
+static enum mp_kind mp_kind_of(struct bio *bio)
+{
+	bool alone = !bio_flagged(bio, BIO_CHAIN) && !bio_integrity(bio) &&
+		     !bio_has_crypt_ctx(bio);
+
+	return likely(alone) ? MP_IN_PLACE : MP_CLONED;
+}
+
+/* What mp_restore() puts back. */
+static void mp_save(struct mp_io *io, struct bio *bio)
+{
+	io->bdev = bio->bi_bdev;
+	io->end_io = bio->bi_end_io;
+	io->private = bio->bi_private;
+	io->iter = bio->bi_iter;
+	io->opf = bio->bi_opf;
+	io->traced = bio_flagged(bio, BIO_TRACE_COMPLETION);
+}
+
+/* A record from this CPU's magazine, or NULL. */
+static struct mp_io *mp_pop_record(void)
+{
+	struct mp_magazine *magazine;
+	struct llist_node *node;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	magazine = this_cpu_ptr(&mp_magazines);
+	node = magazine->first;
+	if (likely(node)) {
+		magazine->first = node->next;
+		magazine->nr--;
+	}
+	local_irq_restore(flags);
+	return likely(node) ? llist_entry(node, struct mp_io, node) : NULL;
+}
+
+/* False: this CPU has enough of them. */
+static bool mp_push_record(struct mp_io *io)
+{
+	struct mp_magazine *magazine;
+	unsigned long flags;
+	bool room;
+
+	local_irq_save(flags);
+	magazine = this_cpu_ptr(&mp_magazines);
+	room = magazine->nr < MP_MAGAZINE;
+	if (likely(room)) {
+		io->node.next = magazine->first;
+		magazine->first = &io->node;
+		magazine->nr++;
+	}
+	local_irq_restore(flags);
+	return room;
+}
+
+/* From the slab or from the reserve, never by waiting (R5). */
+static noinline struct mp_io *mp_alloc_record(struct mp_conf *conf, enum mp_kind kind)
+{
+	struct mp_io *io;
+
+	io = kmem_cache_alloc(mp_io_cache[kind], GFP_NOWAIT | __GFP_NOWARN);
+	if (likely(io)) {
+		io->reserved = false;
+		return io;
+	}
+	io = mempool_alloc_preallocated(&conf->ios[kind]);
+	if (io)
+		io->reserved = true;
+	return io;
+}
+
+/*
+ * A record for a bio.  A bioset would not do: since 7.0 it leaves its reserve
+ * alone when it may not sleep.
+ */
+static struct mp_io *mp_alloc_io(struct mp_conf *conf, struct bio *master)
+{
+	enum mp_kind kind = mp_kind_of(master);
+	struct mp_io *io = NULL;
+
+	if (likely(kind == MP_IN_PLACE))
+		io = mp_pop_record();
+	if (unlikely(!io)) {
+		io = mp_alloc_record(conf, kind);
+		if (!io)
+			return NULL;
+	}
+
+	io->master = master;
+	io->clone = NULL;
+	io->conf = conf;
+	io->path = NULL;
+	io->accounted = false;
+	io->patient = false;
+	io->path_error = false;
+	io->second_round = false;
+	io->error = BLK_STS_OK;
+	io->round = READ_ONCE(conf->round);	/* pairs with __mp_set_state() */
+	io->tried = 0;
+	io->doubted = 0;
+	if (likely(kind == MP_IN_PLACE)) {
+		mp_save(io, master);
+	} else {
+		io->clone = &container_of(io, struct mp_cloned_io, io)->clone;
+		bio_init(io->clone, NULL, NULL, 0, 0);
+	}
+	return io;
+}
+
+static void mp_free_io(struct mp_io *io)
+{
+	enum mp_kind kind = MP_IN_PLACE;
+
+	if (likely(!io->clone && !io->reserved && mp_push_record(io)))
+		return;
+
+	if (io->clone) {
+		bio_uninit(io->clone);
+		kind = MP_CLONED;
+	}
+	if (io->reserved)
+		mempool_free(io, &io->conf->ios[kind]);
+	else
+		kmem_cache_free(mp_io_cache[kind], io);
+}
+
+/* What the lower driver gets. */
+static struct bio *mp_bio_down(struct mp_io *io)
+{
+	return io->clone ? io->clone : io->master;
+}
+
+/*
+ * Make a redirected bio what it was, as if it had never been away.  What lower
+ * drivers change on the way: they advance the iterator, and one that splits the
+ * bio leaves __bi_remaining at 0.
+ */
+static void mp_restore(struct mp_io *io)
+{
+	struct bio *bio = io->master;
+
+	bio->bi_bdev = io->bdev;
+	bio->bi_end_io = io->end_io;
+	bio->bi_private = io->private;
+	bio->bi_iter = io->iter;
+	bio->bi_opf = io->opf;
+	bio->bi_status = BLK_STS_OK;
+	atomic_set(&bio->__bi_remaining, 1);
+	if (io->traced)
+		bio_set_flag(bio, BIO_TRACE_COMPLETION);
+}
+
+/*
+ * Make what goes down ready for a try, also after another one.  False: there is
+ * no memory for the clone's integrity data or crypt context.
+ */
+static bool mp_prepare(struct mp_io *io, struct block_device *bdev)
+{
+	if (likely(!io->clone)) {
+		mp_restore(io);
+		return true;
+	}
+	bio_uninit(io->clone);
+	if (bio_init_clone(bdev, io->clone, io->master, GFP_NOWAIT | __GFP_NOWARN)) {
+		bio_init(io->clone, NULL, NULL, 0, 0);
+		return false;
+	}
 	return true;
 }
 
@@ -249,8 +540,7 @@ static void mp_fail_path(struct mp_conf *conf, struct md_rdev *rdev)
 	if (!mp_rdev_live(rdev))
 		return;
 	if (mp_is_last(conf))
-		pr_crit_ratelimited("md/multipath:%s: I/O error on %pg, the last path: it stays in use\n",
-				    mdname(conf->mddev), rdev->bdev);
+		mp_suspect(conf);
 	else
 		md_error(conf->mddev, rdev);
 }
@@ -289,6 +579,10 @@ static void mp_doubt_path(struct mp_io *io)
  * End a bio.  The record goes and the path is let go before the master ends, so
  * that who sees the bio done finds the path idle; @conf may be gone after that.
  *
+ * The second bio_endio() of a bio that went down in place can't be spared by
+ * calling what it had as bi_end_io: that may be bio_chain_endio(), which only
+ * bio_endio() may deal with.
+ *
  * A master that md core has split may carry the error of a half that failed
  * before this one: success never overwrites it.
  */
@@ -298,10 +592,11 @@ static void mp_finish(struct mp_io *io, blk_status_t status)
 	struct mp_path *path = io->path;
 	struct bio *master = io->master;
 
+	if (likely(!io->clone))
+		mp_restore(io);
 	if (io->accounted)
 		bio_end_io_acct(master, io->start_time);
-	bio_uninit(&io->clone);
-	mempool_free(io, &conf->ios);
+	mp_free_io(io);
 	if (likely(path))
 		mp_put_path(conf, path);
 
@@ -311,24 +606,22 @@ static void mp_finish(struct mp_io *io, blk_status_t status)
 }
 
 /* Hand a failed bio to the retry thread; it owns the record from here on. */
-static void mp_retry_later(struct mp_io *io, blk_status_t status)
+static void mp_retry_later(struct mp_io *io)
 {
 	struct mp_conf *conf = io->conf;
 	struct mp_path *path = io->path;
 
-	if (!io->first_error)
-		io->first_error = status;
 	io->path = NULL;
 	llist_add(&io->node, &conf->failed);
 	md_wakeup_thread(conf->retry_thread);
 	mp_put_path(conf, path);
 }
 
-/* The lower driver is done with a clone.  Any context. */
-static void mp_end_io(struct bio *clone)
+/* The lower driver is done with a bio, the master itself or its clone.  Any context. */
+static void mp_end_io(struct bio *bio)
 {
-	struct mp_io *io = container_of(clone, struct mp_io, clone);
-	blk_status_t status = clone->bi_status;
+	struct mp_io *io = bio->bi_private;
+	blk_status_t status = bio->bi_status;
 
 	if (likely(!status)) {
 		if (unlikely(io->doubted))
@@ -337,144 +630,177 @@ static void mp_end_io(struct bio *clone)
 		return;
 	}
 
-	switch (mp_classify(status, clone->bi_opf)) {
+	switch (mp_classify(status, bio->bi_opf)) {
 	case MP_ANSWER:
 		mp_finish(io, status);
 		return;
 	case MP_PATH_ERROR:
+		io->path_error = true;
 		mp_fail_path(io->conf, mp_rdev(io->path));
 		break;
 	case MP_DOUBTFUL:
+		/* It may be the disk's, so it says more than a path's error. */
+		if (!io->doubted)
+			io->error = status;
+		io->path_error = false;
 		mp_doubt_path(io);
 		break;
 	case MP_BUSY:
 		break;
 	}
+	if (!io->error)
+		io->error = status;
 
 	/* Nobody waits for readahead; who needs the data will ask again. */
-	if (clone->bi_opf & REQ_RAHEAD)
+	if (bio->bi_opf & REQ_RAHEAD)
 		mp_finish(io, status);
 	else
-		mp_retry_later(io, status);
+		mp_retry_later(io);
 }
 
 /* -------- a bio goes down -------- */
 
-/*
- * A record for a bio, from the slab or from the reserve, never by waiting (R5).
- * bio_alloc_clone() would not do: since 7.0 it leaves its reserve alone when it
- * may not sleep.
- */
-static struct mp_io *mp_alloc_io(struct mp_conf *conf, struct bio *master)
+/* Send a bio to the path that was taken for it. */
+static void mp_send(struct mp_io *io)
 {
-	struct mp_io *io;
-
-	io = kmem_cache_alloc(mp_io_cache, GFP_NOWAIT | __GFP_NOWARN);
-	if (unlikely(!io))
-		io = mempool_alloc_preallocated(&conf->ios);
-	if (unlikely(!io))
-		return NULL;
-
-	io->master = master;
-	io->conf = conf;
-	io->path = NULL;
-	io->tried = 0;
-	io->doubted = 0;
-	io->first_error = BLK_STS_OK;
-	io->accounted = false;
-	io->patient = false;
-	return io;
-}
-
-/* Made anew for each path; only integrity data or a crypt context can make it fail. */
-static bool mp_clone_for(struct mp_io *io, const struct mp_path *path)
-{
-	return !bio_init_clone(mp_rdev(path)->bdev, &io->clone, io->master,
-			       GFP_NOWAIT | __GFP_NOWARN);
-}
-
-/* Send a bio to a path that was taken for it. */
-static void mp_send(struct mp_io *io, struct mp_path *path)
-{
-	struct md_rdev *rdev = mp_rdev(path);
+	struct md_rdev *rdev = mp_rdev(io->path);
 	struct mddev *mddev = io->conf->mddev;
-	struct bio *clone = &io->clone;
+	struct bio *bio = io->clone;
+	sector_t sector;
 
-	io->path = path;
-	io->tried |= BIT_ULL(path->slot);
-
-	clone->bi_iter.bi_sector += rdev->data_offset;
-	clone->bi_end_io = mp_end_io;
+	io->tried |= BIT_ULL(io->path->slot);
+	if (likely(!bio)) {
+		bio = io->master;
+		bio_set_dev(bio, rdev->bdev);
+	}
+	sector = bio->bi_iter.bi_sector;
+	bio->bi_iter.bi_sector = sector + rdev->data_offset;
+	bio->bi_end_io = mp_end_io;
+	bio->bi_private = io;
 	if (unlikely(io->patient || mp_is_last(io->conf)))	/* R3 */
 		io->patient = true;
 	else
-		clone->bi_opf |= REQ_FAILFAST_TRANSPORT;
+		bio->bi_opf |= REQ_FAILFAST_TRANSPORT;
 
-	mddev_trace_remap(mddev, clone, io->master->bi_iter.bi_sector);
-	mddev_check_write_zeroes(mddev, clone);
-	submit_bio_noacct(clone);
+	mddev_trace_remap(mddev, bio, sector);
+	mddev_check_write_zeroes(mddev, bio);
+	submit_bio_noacct(bio);
 }
 
-/* Start a bio on its way.  False: not now, it has to wait. */
-static bool mp_start(struct mp_conf *conf, struct bio *bio)
+/* The same by the path's own work: for the retry thread, which must not block (R9). */
+static void mp_send_by_work(struct mp_io *io)
+{
+	struct mp_path *path = io->path;
+
+	llist_add(&io->node, &path->to_send);
+	queue_work(path->sender, &path->send_work);
+}
+
+static void mp_send_work(struct work_struct *work)
+{
+	struct mp_path *path = container_of(work, struct mp_path, send_work);
+	struct llist_node *ios;
+	struct mp_io *io, *next;
+	struct blk_plug plug;
+
+	/* The flag was set before the work was queued. */
+	if (path->probe_to_send) {
+		path->probe_to_send = false;
+		submit_bio_noacct(&path->probe);
+	}
+	ios = llist_reverse_order(llist_del_all(&path->to_send));
+	blk_start_plug(&plug);
+	llist_for_each_entry_safe(io, next, ios, node)
+		mp_send(io);
+	blk_finish_plug(&plug);
+}
+
+/*
+ * Start a bio on its way: a record for it, and a path taken, io->path.  NULL:
+ * not now, it has to wait.
+ */
+static struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio)
 {
 	struct mp_path *path;
 	struct mp_io *io;
 
 	path = mp_take_path(conf, 0);
-	if (IS_ERR(path))
-		return false;
-	if (unlikely(!path)) {
-		bio_io_error(bio);
-		return true;
-	}
-
+	if (IS_ERR_OR_NULL(path))
+		return NULL;
 	io = mp_alloc_io(conf, bio);
 	if (unlikely(!io))
 		goto out_put_path;
-	if (unlikely(!mp_clone_for(io, path)))
+	if (unlikely(io->clone) && !mp_prepare(io, mp_rdev(path)->bdev))
 		goto out_free_io;
 
+	io->path = path;
 	/* Asked once: iostat may be switched off while the bio is away. */
-	if (blk_queue_io_stat(conf->mddev->gendisk->queue)) {
-		io->accounted = true;
+	io->accounted = blk_queue_io_stat(conf->mddev->gendisk->queue);
+	if (io->accounted)
 		io->start_time = bio_start_io_acct(bio);
-	}
-	mp_send(io, path);
-	return true;
+	return io;
 
 out_free_io:
-	mempool_free(io, &conf->ios);
+	mp_free_io(io);
 out_put_path:
 	mp_put_path(conf, path);
-	return false;
+	return NULL;
 }
 
-/* Keep a bio for the retry thread, which is woken after it can find the bio. */
+/*
+ * Keep a bio for the retry thread, which is woken after it can find the bio.
+ * Some can't wait: with REQ_NOWAIT (R5), when the array has given up (R8), and
+ * readahead that has no path, as nobody waits for it.
+ */
 static void mp_park(struct mp_conf *conf, struct bio *bio)
 {
+	blk_status_t status = BLK_STS_OK;
 	unsigned long flags;
 
-	if (bio->bi_opf & REQ_NOWAIT) {		/* R5 */
-		bio_wouldblock_error(bio);
+	spin_lock_irqsave(&conf->lock, flags);
+	if (conf->state == MP_GIVEN_UP)
+		status = BLK_STS_IOERR;
+	else if (bio->bi_opf & REQ_NOWAIT)
+		status = BLK_STS_AGAIN;
+	else if (conf->state == MP_PARKING && (bio->bi_opf & REQ_RAHEAD))
+		status = BLK_STS_IOERR;
+	else
+		bio_list_add(&conf->parked, bio);
+	spin_unlock_irqrestore(&conf->lock, flags);
+
+	if (!status) {
+		md_wakeup_thread(conf->retry_thread);
 		return;
 	}
-	spin_lock_irqsave(&conf->lock, flags);
-	bio_list_add(&conf->parked, bio);
-	spin_unlock_irqrestore(&conf->lock, flags);
-	md_wakeup_thread(conf->retry_thread);
+	if (status == BLK_STS_AGAIN)
+		bio_set_flag(bio, BIO_QUIET);
+	bio->bi_status = status;
+	bio_endio(bio);
 }
 
 static bool multipath_make_request(struct mddev *mddev, struct bio *bio)
 {
 	struct mp_conf *conf = mddev->private;
+	struct mp_io *io = mp_begin(conf, bio);
 
-	if (unlikely(!mp_start(conf, bio)))
+	if (likely(io))
+		mp_send(io);
+	else
 		mp_park(conf, bio);
 	return true;
 }
 
-/* -------- the retry thread -------- */
+/* -------- failed bios -------- */
+
+/* When a path works again, the paths that failed the bio before count no more. */
+static void mp_new_round(struct mp_io *io)
+{
+	io->round = READ_ONCE(io->conf->round);	/* pairs with __mp_set_state() */
+	io->tried = 0;
+	io->doubted = 0;
+	io->patient = false;
+	io->path_error = false;
+}
 
 /*
  * A path for a failed bio.  When it has tried all that are live, one thing is
@@ -490,34 +816,41 @@ static struct mp_path *mp_take_retry_path(struct mp_io *io)
 	if (path || io->patient || !mp_is_last(conf))
 		return path;
 
-	return mp_take_path(conf, 0);
+	path = mp_take_path(conf, 0);
+	if (!IS_ERR_OR_NULL(path))
+		io->patient = true;
+	return path;
 }
 
-/* Send a failed bio to another path, or end it.  False: not now. */
+/* Send a failed bio to another path, or have it judged.  False: no memory now. */
 static bool mp_retry(struct mp_io *io)
 {
-	struct mp_path *path = mp_take_retry_path(io);
+	struct mp_conf *conf = io->conf;
+	struct mp_path *path;
 
-	if (IS_ERR(path))
-		return false;
+	if (io->round != READ_ONCE(conf->round))	/* pairs with __mp_set_state() */
+		mp_new_round(io);
+
+	path = mp_take_retry_path(io);
 	if (!path) {
-		mp_finish(io, io->first_error);
+		llist_add(&io->node, &conf->judged);
 		return true;
 	}
+	if (IS_ERR(path))
+		return false;
 
-	bio_uninit(&io->clone);
-	if (!mp_clone_for(io, path)) {
-		mp_put_path(io->conf, path);
+	if (!mp_prepare(io, mp_rdev(path)->bdev)) {
+		mp_put_path(conf, path);
 		return false;
 	}
-	io->clone.bi_opf &= ~REQ_NOWAIT;	/* R5: this thread can wait */
-	if (io->tried & BIT_ULL(path->slot))
-		io->patient = true;
-	mp_send(io, path);
+	/* R5: the path's work can wait. */
+	mp_bio_down(io)->bi_opf &= ~REQ_NOWAIT;
+	io->path = path;
+	mp_send_by_work(io);
 	return true;
 }
 
-/* Retry all that failed so far.  False: some have to wait. */
+/* Retry all that failed so far.  False: for some there is no memory now. */
 static bool mp_retry_failed(struct mp_conf *conf)
 {
 	struct llist_node *failed = llist_reverse_order(llist_del_all(&conf->failed));
@@ -529,6 +862,7 @@ static bool mp_retry_failed(struct mp_conf *conf)
 			llist_add(&io->node, &conf->failed);
 			all = false;
 		}
+		cond_resched();
 	}
 	return all;
 }
@@ -543,33 +877,355 @@ static struct bio *mp_next_parked(struct mp_conf *conf)
 	return bio;
 }
 
-/* Start the bios that wait, oldest first.  False: some have to wait longer. */
+/* Start the bios that wait, oldest first.  False: for some there is no memory now. */
 static bool mp_start_parked(struct mp_conf *conf)
 {
+	struct mp_io *io;
 	struct bio *bio;
 
 	while ((bio = mp_next_parked(conf))) {
-		if (!mp_start(conf, bio)) {
+		io = mp_begin(conf, bio);
+		if (!io) {
 			spin_lock_irq(&conf->lock);
 			bio_list_add_head(&conf->parked, bio);
 			spin_unlock_irq(&conf->lock);
 			return false;
 		}
+		mp_send_by_work(io);
+		cond_resched();
 	}
 	return true;
 }
 
+/* End all that waits for a path.  None of it is at one. */
+static void mp_fail_waiting(struct mp_conf *conf)
+{
+	struct mp_io *io, *next;
+	struct bio *bio;
+
+	llist_for_each_entry_safe(io, next, llist_del_all(&conf->failed), node)
+		mp_finish(io, BLK_STS_IOERR);
+	while ((bio = mp_next_parked(conf))) {
+		bio_io_error(bio);
+		cond_resched();
+	}
+}
+
+/* -------- does a path work? -------- */
+
+/* The first, the last and the middle block: one of them is no bad sector. */
+static sector_t mp_probe_sector(struct mp_path *path, unsigned int place)
+{
+	struct md_rdev *rdev = mp_rdev(path);
+	sector_t block = bdev_logical_block_size(rdev->bdev) >> SECTOR_SHIFT;
+	sector_t sectors = path->conf->mddev->dev_sectors;
+	sector_t at[MP_PROBE_PLACES] = { 0, sectors - block, sectors / 2 };
+
+	return rdev->data_offset + round_down(at[place], block);
+}
+
+/* The live path that bios go to first; it may be gone before it is used. */
+static struct mp_path *mp_first_path(struct mp_conf *conf)
+{
+	struct mp_path *path;
+
+	rcu_read_lock();
+	path = mp_choose_path(conf, 0);
+	rcu_read_unlock();
+	return path;
+}
+
+/* Any context.  From the store on, the retry thread may use the probe again. */
+static void mp_probe_end(struct bio *bio)
+{
+	struct mp_path *path = bio->bi_private;
+	struct mp_conf *conf = path->conf;
+	enum mp_probe_state result;
+
+	switch (bio->bi_status ? mp_classify(bio->bi_status, bio->bi_opf) : MP_ANSWER) {
+	case MP_ANSWER:
+		result = MP_PROBE_OK;
+		break;
+	case MP_PATH_ERROR:
+		result = MP_PROBE_FAILED;
+		break;
+	default:
+		result = MP_PROBE_DOUBTFUL;
+		break;
+	}
+	bio_uninit(bio);
+	smp_store_release(&path->probe_state, result);	/* pairs with mp_hear_probe() */
+	md_wakeup_thread(conf->retry_thread);
+	mp_put_path(conf, path);
+}
+
 /*
- * The array's own thread (R9).  Bios wait for the gate or for memory.  Nobody
- * tells when there is memory, so it looks again while any bio waits.
+ * Have one place of the path read, with all failfast flags.  False: the path is
+ * gone or not live, the gate is shut, or an older probe has not come back.
+ */
+static bool mp_start_probe(struct mp_path *path, unsigned int place)
+{
+	struct block_device *bdev;
+
+	if (READ_ONCE(path->probe_state) != MP_PROBE_IDLE || !mp_take_for_probe(path))
+		return false;
+
+	bdev = mp_rdev(path)->bdev;
+	bio_init(&path->probe, bdev, &path->probe_vec, 1, REQ_OP_READ | REQ_FAILFAST_MASK);
+	__bio_add_page(&path->probe, path->probe_page, bdev_logical_block_size(bdev), 0);
+	path->probe.bi_iter.bi_sector = mp_probe_sector(path, place);
+	path->probe.bi_end_io = mp_probe_end;
+	path->probe.bi_private = path;
+	path->probe_place = place;
+	path->probe_joined = READ_ONCE(path->joined);
+	path->probe_state = MP_PROBE_SENT;
+	path->probe_to_send = true;
+	queue_work(path->sender, &path->send_work);
+	return true;
+}
+
+/* Start a trial (R1) when one is wanted: its witness is the path that bios go to. */
+static void mp_start_trial(struct mp_conf *conf)
+{
+	struct mp_path *path;
+
+	if (conf->witness || (llist_empty(&conf->judged) && !READ_ONCE(conf->suspect)))
+		return;
+
+	WRITE_ONCE(conf->suspect, false);	/* pairs with mp_suspect() */
+	path = mp_first_path(conf);
+	if (path && mp_start_probe(path, 0)) {
+		conf->witness = path;
+		conf->on_trial.first = llist_del_all(&conf->judged);
+	} else {
+		/* The gate is shut, or it is being probed: the thread is woken then. */
+		WRITE_ONCE(conf->suspect, true);
+	}
+}
+
+/* Bios on one of the thread's own lists are failed ones again. */
+static void mp_fail_again(struct mp_conf *conf, struct llist_head *list)
+{
+	struct mp_io *io, *next;
+
+	llist_for_each_entry_safe(io, next, llist_del_all(list), node)
+		llist_add(&io->node, &conf->failed);
+}
+
+/* The witness works, so what failed the bios is theirs (R1). */
+static void mp_pass_verdict(struct mp_conf *conf)
+{
+	struct mp_io *io, *next;
+
+	llist_for_each_entry_safe(io, next, llist_del_all(&conf->on_trial), node) {
+		if (io->path_error && !io->second_round) {
+			io->second_round = true;
+			mp_new_round(io);
+			llist_add(&io->node, &conf->failed);
+		} else {
+			mp_finish(io, io->error);
+		}
+	}
+}
+
+static void mp_path_works(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev)
+{
+	bool again = false;
+
+	spin_lock_irq(&conf->lock);
+	if (conf->state != MP_WORKING && mp_rdev_live(rdev)) {
+		__mp_set_state(conf, MP_WORKING);
+		again = true;
+	}
+	spin_unlock_irq(&conf->lock);
+
+	if (conf->down == path)
+		conf->down = NULL;
+	if (again)
+		pr_info_ratelimited("md/multipath:%s: path %pg works again; I/O goes on\n",
+				    mdname(conf->mddev), rdev->bdev);
+}
+
+/*
+ * @last does not work, or there is no path at all (NULL): so none works (R8).
+ * False: @last is not the last live path any more.
+ */
+static bool mp_no_path(struct mp_conf *conf, const struct md_rdev *last)
+{
+	bool parking = false;
+
+	spin_lock_irq(&conf->lock);
+	if (last ? mp_rdev_live(last) && conf->nr_live == 1 : !conf->nr_live) {
+		__mp_set_state(conf, MP_PARKING);
+		parking = true;
+	}
+	spin_unlock_irq(&conf->lock);
+
+	if (parking) {
+		conf->next_probe = jiffies + MP_PROBE_INTERVAL;
+		pr_crit_ratelimited("md/multipath:%s: no path works; I/O waits for one (no_path_retry: %d s)\n",
+				    mdname(conf->mddev), READ_ONCE(conf->no_path_retry));
+	}
+	return parking;
+}
+
+/* A path that does not work fails, unless it is the last: then no path works. */
+static void mp_path_is_broken(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev)
+{
+	if (READ_ONCE(conf->state) != MP_WORKING || !mp_rdev_live(rdev))
+		return;
+	if (mp_no_path(conf, rdev))
+		conf->down = path;
+	else
+		mp_fail_path(conf, rdev);
+}
+
+/*
+ * A probe is back: what does it say?  Nothing, if the slot holds another rdev by
+ * now, or none.
+ */
+static void mp_believe_probe(struct mp_conf *conf, struct mp_path *path, bool works)
+{
+	struct md_rdev *rdev;
+
+	rcu_read_lock();
+	rdev = rcu_dereference(path->rdev);
+	/* pairs with mp_fill_slot() */
+	if (rdev && READ_ONCE(path->joined) == path->probe_joined) {
+		if (works)
+			mp_path_works(conf, path, rdev);
+		else
+			mp_path_is_broken(conf, path, rdev);
+	}
+	rcu_read_unlock();
+}
+
+static void mp_hear_probe(struct mp_conf *conf, struct mp_path *path)
+{
+	/* pairs with mp_probe_end() */
+	enum mp_probe_state result = smp_load_acquire(&path->probe_state);
+	bool more = result == MP_PROBE_DOUBTFUL && path->probe_place + 1 < MP_PROBE_PLACES;
+
+	if (result == MP_PROBE_IDLE || result == MP_PROBE_SENT)
+		return;
+	path->probe_state = MP_PROBE_IDLE;
+	if (more && mp_start_probe(path, path->probe_place + 1))
+		return;
+
+	if (!more)
+		mp_believe_probe(conf, path, result == MP_PROBE_OK);
+	if (path != conf->witness)
+		return;
+	conf->witness = NULL;
+	if (result == MP_PROBE_OK)
+		mp_pass_verdict(conf);
+	else
+		mp_fail_again(conf, &conf->on_trial);
+}
+
+/*
+ * The path that was the last one and did not work is one of several again: it
+ * fails, as any path that does not work, unless a probe has cleared it.
+ */
+static void mp_fail_down_path(struct mp_conf *conf)
+{
+	struct mp_path *path = conf->down;
+
+	if (!path || READ_ONCE(conf->state) != MP_WORKING)
+		return;
+	conf->down = NULL;
+	mp_believe_probe(conf, path, false);
+}
+
+static bool mp_deadline_is_over(const struct mp_conf *conf)
+{
+	int seconds = READ_ONCE(conf->no_path_retry);
+
+	return seconds >= 0 &&
+	       time_after_eq(jiffies, conf->down_since + (unsigned long)seconds * HZ);
+}
+
+static void mp_check_deadline(struct mp_conf *conf)
+{
+	bool over = false;
+
+	spin_lock_irq(&conf->lock);
+	if (conf->state == MP_PARKING && mp_deadline_is_over(conf)) {
+		__mp_set_state(conf, MP_GIVEN_UP);
+		over = true;
+	}
+	spin_unlock_irq(&conf->lock);
+
+	if (over)
+		pr_crit_ratelimited("md/multipath:%s: no path for %u s: I/O fails until one works\n",
+				    mdname(conf->mddev),
+				    jiffies_to_msecs(jiffies - conf->down_since) / MSEC_PER_SEC);
+}
+
+static void mp_probe_again(struct mp_conf *conf)
+{
+	struct mp_path *path = mp_first_path(conf);
+
+	if (time_before(jiffies, conf->next_probe))
+		return;
+	conf->next_probe = jiffies + MP_PROBE_INTERVAL;
+	if (path)
+		mp_start_probe(path, 0);
+}
+
+/* No path works: wait for one, or no longer. */
+static void mp_wait_for_path(struct mp_conf *conf)
+{
+	mp_fail_again(conf, &conf->judged);
+	WRITE_ONCE(conf->suspect, false);
+	mp_check_deadline(conf);
+	if (conf->state == MP_GIVEN_UP)
+		mp_fail_waiting(conf);
+	mp_probe_again(conf);
+}
+
+/* -------- the retry thread -------- */
+
+/* Jiffies until the thread has to look by itself, when nobody wakes it before. */
+static unsigned long mp_next_look(const struct mp_conf *conf)
+{
+	unsigned long until = conf->next_probe;
+	unsigned long deadline;
+
+	if (conf->state == MP_WORKING)
+		return MAX_SCHEDULE_TIMEOUT;
+	if (conf->state == MP_PARKING && conf->no_path_retry >= 0) {
+		deadline = conf->down_since + (unsigned long)conf->no_path_retry * HZ;
+		if (time_before(deadline, until))
+			until = deadline;
+	}
+	return time_after(until, jiffies) ? until - jiffies : 1;
+}
+
+/*
+ * The array's own thread (R9).  Who has something for it wakes it; only memory
+ * comes free without a word, so it looks again while a bio waits for that.
  */
 static void mp_retry_thread(struct md_thread *thread)
 {
 	struct mp_conf *conf = thread->mddev->private;
-	bool retried = mp_retry_failed(conf);
-	bool started = mp_start_parked(conf);
+	bool all = true;
+	unsigned int slot;
 
-	thread->timeout = retried && started ? MAX_SCHEDULE_TIMEOUT : MP_POLL;
+	for (slot = 0; slot < conf->nr_paths; slot++)
+		mp_hear_probe(conf, &conf->paths[slot]);
+	mp_fail_down_path(conf);
+	if (!READ_ONCE(conf->nr_live) && conf->state == MP_WORKING)
+		mp_no_path(conf, NULL);
+
+	if (READ_ONCE(conf->state) != MP_WORKING) {
+		mp_wait_for_path(conf);
+	} else if (!READ_ONCE(conf->barred)) {
+		all = mp_retry_failed(conf);
+		all &= mp_start_parked(conf);
+		mp_start_trial(conf);
+	}
+	thread->timeout = all ? mp_next_look(conf) : MP_POLL;
 }
 
 /* mddev->thread: superblocks, and what md core makes of failed paths. */
@@ -591,7 +1247,8 @@ static void mp_md_thread(struct md_thread *thread)
 static void mp_shut_gate(struct mp_conf *conf)
 {
 	spin_lock_irq(&conf->lock);
-	WRITE_ONCE(conf->gate, conf->gate + 1);
+	WRITE_ONCE(conf->gate, conf->gate + 1);	/* pairs with mp_take_for_probe() */
+	__mp_set_barred(conf);
 	spin_unlock_irq(&conf->lock);
 
 	synchronize_rcu();
@@ -602,6 +1259,7 @@ static void mp_open_gate(struct mp_conf *conf)
 {
 	spin_lock_irq(&conf->lock);
 	WRITE_ONCE(conf->gate, conf->gate - 1);
+	__mp_set_barred(conf);
 	spin_unlock_irq(&conf->lock);
 
 	md_wakeup_thread(conf->retry_thread);
@@ -652,6 +1310,7 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 		spin_unlock_irqrestore(&conf->lock, flags);
 		pr_crit_ratelimited("md/multipath:%s: %pg is the last path: it stays in use\n",
 				    mdname(mddev), rdev->bdev);
+		mp_suspect(conf);
 		return;
 	}
 	clear_bit(In_sync, &rdev->flags);
@@ -661,6 +1320,8 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 	spin_unlock_irqrestore(&conf->lock, flags);
 
 	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
+	/* A trial may have been about to use it. */
+	md_wakeup_thread(conf->retry_thread);
 	if (was_live)
 		pr_crit("md/multipath:%s: path %pg failed; I/O goes on over %u of %u paths\n",
 			mdname(mddev), rdev->bdev, left, conf->nr_paths);
@@ -730,7 +1391,10 @@ static int mp_check_path(struct mddev *mddev, struct md_rdev *rdev)
 	return 0;
 }
 
-/* Put a path into a slot; I/O may go to it from here on, if it is in sync. */
+/*
+ * Put a path into a slot; I/O may go to it from here on, if it is in sync.  When
+ * none worked before, the bios that wait are the retry thread's to start.
+ */
 static void mp_fill_slot(struct mp_conf *conf, struct mp_path *path,
 			 struct md_rdev *rdev, bool in_sync)
 {
@@ -741,7 +1405,10 @@ static void mp_fill_slot(struct mp_conf *conf, struct mp_path *path,
 	assign_bit(In_sync, &rdev->flags, in_sync);
 	rcu_assign_pointer(path->rdev, rdev);
 	__mp_count_paths(conf);
+	if (in_sync && conf->state != MP_WORKING)
+		__mp_set_state(conf, MP_WORKING);
 	spin_unlock_irq(&conf->lock);
+	md_wakeup_thread(conf->retry_thread);
 }
 
 /* The slot that md core asks for, else the one it had, else the first free one. */
@@ -855,15 +1522,87 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 	return 0;
 }
 
+/* -------- tunables, in /sys/block/mdX/md/ -------- */
+
+/*
+ * Called by md core without reconfig_mutex, which none of these may take:
+ * free() waits for them while it is held.
+ */
+
+static ssize_t no_path_retry_show(struct mddev *mddev, char *page)
+{
+	struct mp_conf *conf = mddev->private;
+
+	return sysfs_emit(page, "%d\n", READ_ONCE(conf->no_path_retry));
+}
+
+static void mp_set_no_path_retry(struct mp_conf *conf, int seconds)
+{
+	spin_lock_irq(&conf->lock);
+	WRITE_ONCE(conf->no_path_retry, seconds);
+	if (conf->state == MP_GIVEN_UP && !mp_deadline_is_over(conf))
+		__mp_set_state(conf, MP_PARKING);
+	spin_unlock_irq(&conf->lock);
+	md_wakeup_thread(conf->retry_thread);
+}
+
+static ssize_t no_path_retry_store(struct mddev *mddev, const char *page, size_t len)
+{
+	int seconds;
+
+	if (kstrtoint(page, 10, &seconds) || seconds < -1 || seconds > MP_MAX_NO_PATH_RETRY)
+		return -EINVAL;
+	mp_set_no_path_retry(mddev->private, seconds);
+	return len;
+}
+
+/* Seconds that I/O waits when no path works: 0 not at all, -1 for ever. */
+static struct md_sysfs_entry mp_no_path_retry =
+	__ATTR(no_path_retry, 0644, no_path_retry_show, no_path_retry_store);
+
+static struct attribute *mp_attributes[] = {
+	&mp_no_path_retry.attr,
+	NULL
+};
+
+static const struct attribute_group mp_attribute_group = {
+	.attrs = mp_attributes,
+};
+
 /* -------- the array starts and stops -------- */
+
+static void mp_free_path(struct mp_path *path)
+{
+	if (path->sender)
+		destroy_workqueue(path->sender);
+	if (path->probe_page)
+		__free_page(path->probe_page);
+	free_percpu(path->in_flight);
+}
+
+static int mp_init_path(struct mp_conf *conf, struct mp_path *path)
+{
+	path->conf = conf;
+	path->slot = path - conf->paths;
+	init_llist_head(&path->to_send);
+	INIT_WORK(&path->send_work, mp_send_work);
+
+	path->in_flight = alloc_percpu(long);
+	path->probe_page = alloc_page(GFP_KERNEL);
+	path->sender = alloc_ordered_workqueue("%s_mp%u", WQ_MEM_RECLAIM,
+					       mdname(conf->mddev), path->slot);
+	return path->in_flight && path->probe_page && path->sender ? 0 : -ENOMEM;
+}
 
 static void mp_free_conf(struct mp_conf *conf)
 {
 	unsigned int slot;
+	int kind;
 
 	for (slot = 0; slot < conf->nr_paths; slot++)
-		free_percpu(conf->paths[slot].in_flight);
-	mempool_exit(&conf->ios);
+		mp_free_path(&conf->paths[slot]);
+	for (kind = 0; kind < MP_KINDS; kind++)
+		mempool_exit(&conf->ios[kind]);
 	kfree(conf);
 }
 
@@ -871,6 +1610,7 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 {
 	struct mp_conf *conf;
 	unsigned int slot;
+	int kind;
 
 	conf = kzalloc(struct_size(conf, paths, mddev->raid_disks), GFP_KERNEL);
 	if (!conf)
@@ -878,19 +1618,21 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 
 	conf->nr_paths = mddev->raid_disks;
 	conf->mddev = mddev;
+	conf->no_path_retry = MP_NO_PATH_RETRY;
 	spin_lock_init(&conf->lock);
 	init_llist_head(&conf->failed);
+	init_llist_head(&conf->judged);
+	init_llist_head(&conf->on_trial);
 	bio_list_init(&conf->parked);
 	init_waitqueue_head(&conf->drained);
+	INIT_LIST_HEAD(&conf->node);
 
-	if (mempool_init_slab_pool(&conf->ios, MP_RESERVED_IOS, mp_io_cache))
-		goto out_free_conf;
-	for (slot = 0; slot < conf->nr_paths; slot++) {
-		conf->paths[slot].slot = slot;
-		conf->paths[slot].in_flight = alloc_percpu(long);
-		if (!conf->paths[slot].in_flight)
+	for (kind = 0; kind < MP_KINDS; kind++)
+		if (mempool_init_slab_pool(&conf->ios[kind], MP_RESERVED_IOS, mp_io_cache[kind]))
 			goto out_free_conf;
-	}
+	for (slot = 0; slot < conf->nr_paths; slot++)
+		if (mp_init_path(conf, &conf->paths[slot]))
+			goto out_free_conf;
 	return conf;
 
 out_free_conf:
@@ -1029,6 +1771,13 @@ static int multipath_run(struct mddev *mddev)
 	err = md_integrity_register(mddev);
 	if (err)
 		goto out_stop_thread;
+	err = sysfs_create_group(&mddev->kobj, &mp_attribute_group);
+	if (err)
+		goto out_stop_thread;
+
+	mutex_lock(&mp_arrays_lock);
+	list_add(&conf->node, &mp_arrays);
+	mutex_unlock(&mp_arrays_lock);
 
 	/* One disk needs no resync, and md core adds no path before it is done. */
 	mddev->resync_offset = MaxSector;
@@ -1045,18 +1794,6 @@ out_free_conf:
 	return err;
 }
 
-/* End all that still waits.  No path is held, and no thread runs. */
-static void mp_fail_waiting(struct mp_conf *conf)
-{
-	struct mp_io *io, *next;
-	struct bio *bio;
-
-	llist_for_each_entry_safe(io, next, llist_del_all(&conf->failed), node)
-		mp_finish(io, io->first_error);
-	while ((bio = mp_next_parked(conf)))
-		bio_io_error(bio);
-}
-
 /**
  * multipath_free - the array has stopped: leave nothing behind
  * @mddev: the array; md core has stopped mddev->thread, and nobody submits
@@ -1068,14 +1805,22 @@ static void multipath_free(struct mddev *mddev, void *priv)
 {
 	struct mp_conf *conf = priv;
 
-	/* No bio is at a path any more, and none can get there. */
+	/* Nobody sets a tunable any more, or wakes the thread for a reboot. */
+	sysfs_remove_group(&mddev->kobj, &mp_attribute_group);
+	mutex_lock(&mp_arrays_lock);
+	list_del(&conf->node);
+	mutex_unlock(&mp_arrays_lock);
+	/* No bio and no probe is at a path any more, and none can get there. */
 	mp_shut_gate(conf);
 	/* Nobody takes from the lists but us. */
 	md_unregister_thread(mddev, &conf->retry_thread);
 	/* No bio is left at all. */
+	mp_fail_again(conf, &conf->judged);
+	mp_fail_again(conf, &conf->on_trial);
 	mp_fail_waiting(conf);
 	/* The last completion may still be about to wake mp_shut_gate(). */
 	synchronize_rcu();
+	/* The paths' work has nothing to do, and ends here if it still runs. */
 	mp_free_conf(conf);
 }
 
@@ -1109,27 +1854,88 @@ static struct md_personality multipath_personality = {
 	.quiesce		= multipath_quiesce,
 };
 
+/* Nobody will mend a path any more: what waits for one would only hold things up. */
+static int mp_reboot(struct notifier_block *notifier, unsigned long event, void *unused)
+{
+	struct mp_conf *conf;
+
+	mutex_lock(&mp_arrays_lock);
+	list_for_each_entry(conf, &mp_arrays, node)
+		mp_set_no_path_retry(conf, 0);
+	mutex_unlock(&mp_arrays_lock);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block mp_reboot_notifier = {
+	.notifier_call = mp_reboot,
+};
+
+/* No array is left, so nobody pushes or pops. */
+static void mp_empty_magazines(void)
+{
+	struct mp_magazine *magazine;
+	struct llist_node *node;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		magazine = per_cpu_ptr(&mp_magazines, cpu);
+		while ((node = magazine->first)) {
+			magazine->first = node->next;
+			kmem_cache_free(mp_io_cache[MP_IN_PLACE],
+					llist_entry(node, struct mp_io, node));
+		}
+	}
+}
+
+static void mp_destroy_caches(void)
+{
+	int kind;
+
+	mp_empty_magazines();
+	for (kind = 0; kind < MP_KINDS; kind++)
+		kmem_cache_destroy(mp_io_cache[kind]);
+}
+
+static int mp_create_caches(void)
+{
+	mp_io_cache[MP_IN_PLACE] = KMEM_CACHE(mp_io, 0);
+	mp_io_cache[MP_CLONED] = KMEM_CACHE(mp_cloned_io, 0);
+	if (mp_io_cache[MP_IN_PLACE] && mp_io_cache[MP_CLONED])
+		return 0;
+	mp_destroy_caches();
+	return -ENOMEM;
+}
+
 static int __init multipath_init(void)
 {
 	int err;
 
-	mp_io_cache = KMEM_CACHE(mp_io, 0);
-	if (!mp_io_cache)
-		return -ENOMEM;
+	err = mp_create_caches();
+	if (err)
+		return err;
+	err = register_reboot_notifier(&mp_reboot_notifier);
+	if (err)
+		goto out_destroy_caches;
 	err = register_md_submodule(&multipath_personality.head);
 	if (err) {
 		pr_err("md/multipath: another driver of level multipath is loaded: unload it first\n");
-		kmem_cache_destroy(mp_io_cache);
-		return err;
+		goto out_unregister_notifier;
 	}
 	pr_info("md/multipath: version %s\n", MP_VERSION);
 	return 0;
+
+out_unregister_notifier:
+	unregister_reboot_notifier(&mp_reboot_notifier);
+out_destroy_caches:
+	mp_destroy_caches();
+	return err;
 }
 
 static void __exit multipath_exit(void)
 {
 	unregister_md_submodule(&multipath_personality.head);
-	kmem_cache_destroy(mp_io_cache);
+	unregister_reboot_notifier(&mp_reboot_notifier);
+	mp_destroy_caches();
 }
 
 module_init(multipath_init);

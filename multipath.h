@@ -8,7 +8,9 @@
  *			handler and the completions run in any context.
  *	mp_conf::lock	Leaf, irq-safe.  Guards every change of a path's state
  *			(In_sync, Faulty, the slot's pointer) and what is counted
- *			from it, the gate and the list of parked bios.
+ *			from it, the array's state, the gate and the list of parked
+ *			bios.
+ *	mp_arrays_lock	A mutex, for run, free and the reboot notifier.
  *	RCU		mp_path::rdev may be dereferenced
  *			 1. under rcu_read_lock(), or
  *			 2. by who has the path's in_flight raised (an mp_io does,
@@ -27,6 +29,7 @@
 #include <linux/percpu.h>
 #include <linux/raid/md_u.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #ifndef LEVEL_MULTIPATH
 #define LEVEL_MULTIPATH		(-4)
@@ -46,8 +49,34 @@
 /* The paths that a bio has tried are the bits of a u64. */
 #define MP_MAX_PATHS		64
 
-/* Records kept back per array, so that I/O goes on when memory is short. */
+/* Records of each kind kept back per array, so that I/O goes on when memory is short. */
 #define MP_RESERVED_IOS		64
+
+/* How a bio is sent down: see struct mp_io. */
+enum mp_kind {
+	MP_IN_PLACE,
+	MP_CLONED,
+	MP_KINDS,
+};
+
+/* Is there a path for I/O?  Only the last live path can leave an array without. */
+enum mp_state {
+	MP_WORKING,		/* yes, or nobody knows better yet */
+	MP_PARKING,		/* no: bios wait for one, until no_path_retry is over */
+	MP_GIVEN_UP,		/* no, and it is over: bios fail at once */
+};
+
+/*
+ * A probe is one small read of a path.  The retry thread starts it, the path's
+ * work sends it, its completion hands it back.
+ */
+enum mp_probe_state {
+	MP_PROBE_IDLE,		/* the retry thread's */
+	MP_PROBE_SENT,		/* the work's, then the lower driver's */
+	MP_PROBE_OK,		/* back with the retry thread: the path works */
+	MP_PROBE_DOUBTFUL,	/* back: this place of the disk can't be read */
+	MP_PROBE_FAILED,	/* back: the path does not work */
+};
 
 /*
  * One slot of the array.  The slots are an array that lives as long as the
@@ -55,47 +84,100 @@
  */
 struct mp_path {
 	struct md_rdev __rcu	*rdev;		/* see RCU above; changed under mp_conf::lock */
-	u32			joined;		/* mp_conf::generation of this rdev; lock */
-	unsigned int		slot;		/* fixed: the index in mp_conf::paths */
 	long __percpu		*in_flight;	/* submit adds, completion takes off, on its CPU */
+	struct mp_conf		*conf;		/* fixed */
+	unsigned int		slot;		/* fixed: the index in mp_conf::paths */
+	u32			joined;		/* mp_conf::generation of this rdev; lock */
+
+	/* What the retry thread sends may block here, and only here (R9). */
+	struct workqueue_struct	*sender;	/* fixed */
+	struct work_struct	send_work;
+	struct llist_head	to_send;	/* mp_io; the retry thread adds, the work empties */
+
+	enum mp_probe_state	probe_state;	/* who owns the rest; release, acquire */
+	bool			probe_to_send;	/* the retry thread sets, the work clears */
+	u32			probe_joined;	/* mp_path::joined when it was started */
+	unsigned int		probe_place;	/* which place of the disk it reads */
+	struct page		*probe_page;
+	struct bio_vec		probe_vec;
+	struct bio		probe;
 };
 
 /* What the I/O path reads comes first; nothing on it is written per I/O (R6). */
 struct mp_conf {
-	unsigned int		gate;		/* lock; >0: no bio may go to a path */
-	unsigned int		nr_live;	/* lock; paths in sync; the I/O path peeks */
-	u32			generation;	/* lock; paths that ever joined */
+	bool			barred;		/* lock; gate shut or no path works; peeked */
+	unsigned int		nr_live;	/* lock; paths in sync; peeked */
+	u32			generation;	/* lock; paths that ever joined; peeked */
+	u32			round;		/* lock; times that a path worked again; peeked */
+	unsigned int		nr_paths;	/* fixed: mddev->raid_disks at run() */
 	struct mddev		*mddev;		/* fixed */
 	struct md_thread __rcu	*retry_thread;	/* set by run(), cleared by free() */
 
-	mempool_t		ios;		/* the reserve of struct mp_io */
+	mempool_t		ios[MP_KINDS];	/* the reserves of struct mp_io */
 	struct llist_head	failed;		/* mp_io; any context adds, the thread empties */
 
 	spinlock_t		lock;		/* leaf; irq-safe */
+	unsigned int		gate;		/* lock; >0: no bio may go to a path */
+	enum mp_state		state;		/* lock; the retry thread changes it, or hot add */
+	unsigned long		down_since;	/* lock; jiffies at the end of MP_WORKING */
 	struct bio_list		parked;		/* lock; master bios that have no record yet */
 	wait_queue_head_t	drained;	/* who shut the gate waits here */
 
-	unsigned int		nr_paths;	/* fixed: mddev->raid_disks at run() */
+	int			no_path_retry;	/* seconds, -1 for ever; sysfs sets, thread reads */
+	bool			suspect;	/* any context sets, the retry thread clears */
+
+	/* The retry thread's alone. */
+	struct llist_head	judged;		/* mp_io that wait for the next trial */
+	struct llist_head	on_trial;	/* mp_io that wait for the witness */
+	struct mp_path		*witness;	/* the path whose probe decides on them */
+	struct mp_path		*down;		/* the last path, when it did not work */
+	unsigned long		next_probe;	/* jiffies; while no path works */
+
+	struct list_head	node;		/* mp_arrays; mp_arrays_lock */
 	struct mp_path		paths[] __counted_by(nr_paths);
 };
 
 /*
  * One bio on its way.  It has one owner at a time: the submitter, the lower
- * driver, the list of failed ones, the retry thread; nothing in it needs a lock.
+ * driver, the list of failed ones, the retry thread, a path's work; nothing in
+ * it needs a lock.
+ *
+ * A plain bio goes down itself, redirected, and the record keeps what it was.
+ * One that has siblings (BIO_CHAIN), integrity data or a crypt context is cloned:
+ * it would complete with its siblings and carry their errors, and 6.1 drops the
+ * others before our completion runs.
  */
 struct mp_io {
 	struct bio		*master;	/* the bio that md was given */
+	struct bio		*clone;		/* in struct mp_cloned_io; NULL: in place */
 	struct mp_conf		*conf;
 	struct mp_path		*path;		/* where it is, or was last */
+
+	/* What a bio that goes down in place was. */
+	struct block_device	*bdev;
+	bio_end_io_t		*end_io;
+	void			*private;
+	struct bvec_iter	iter;
+	blk_opf_t		opf;
+	bool			traced;		/* blktrace waits for its completion */
+
+	bool			accounted;	/* iostat was on when it began (R7) */
+	bool			reserved;	/* from the reserve, and goes back there */
+	bool			patient;	/* was sent without our failfast (R3) */
+	bool			path_error;	/* its last error was a path's (R1) */
+	bool			second_round;	/* has had its one more round (R1) */
+	blk_status_t		error;		/* what it gets if no path does it */
+	u32			round;		/* mp_conf::round that it is in */
+	u32			generation;	/* mp_conf::generation at the first doubt */
 	u64			tried;		/* slots tried in this round (R1) */
 	u64			doubted;	/* slots to blame if another path succeeds (R2) */
-	u32			generation;	/* mp_conf::generation at the first doubt */
 	unsigned long		start_time;	/* jiffies, for iostat */
-	blk_status_t		first_error;
-	bool			accounted;	/* iostat was on when it began (R7) */
-	bool			patient;	/* was sent without our failfast (R3) */
-	struct llist_node	node;		/* mp_conf::failed */
-	struct bio		clone;		/* what the lower driver gets */
+	struct llist_node	node;		/* failed, judged, on_trial or to_send */
+};
+
+struct mp_cloned_io {
+	struct mp_io		io;
+	struct bio		clone;
 };
 
 #endif
