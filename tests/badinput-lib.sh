@@ -93,16 +93,6 @@ make_bare_array() {
 	in_md component_size 16384
 }
 
-# in_path <path> <attribute> <value>
-in_path() {
-	in_md "dev-$(name_of "$1")/$2" "$3"
-}
-
-# in_md <attribute> <value>
-in_md() {
-	echo "$2" >"/sys/block/${MD##*/}/md/$1"
-}
-
 clear_array() {
 	# Not while udev has it open.
 	wait_for_udev

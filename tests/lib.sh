@@ -37,13 +37,6 @@ have_module() {
 	modprobe --quiet --dry-run "$1" || SKIP_REASONS+=("no kernel module $1")
 }
 
-# have_personality <name as in mdstat> [module]
-have_personality() {
-	modprobe --quiet "${2:-$1}" || :
-	grep --quiet "^Personalities :.*\[$1\]" /proc/mdstat 2>/dev/null ||
-		SKIP_REASONS+=("no md personality $1")
-}
-
 # Superblock arrays: md core has its multipath cases up to 6.7.
 have_multipath_superblocks() {
 	kernel_older_than 6.8 || SKIP_REASONS+=("md core $(uname -r) takes no multipath superblocks")
@@ -105,6 +98,15 @@ wait_for() {
 nap() {
 	[[ -n ${NAP:-} ]] || exec {NAP}<> <(:)
 	read -r -t 0.1 -u "$NAP" _ || :
+}
+
+# last <seconds>: only where the time is what is tested.
+last() {
+	local - end=$((SECONDS + $1))
+	set +x
+	while ((SECONDS < end)); do
+		nap
+	done
 }
 
 # Predicates for wait_for; each prints what it sees.
@@ -244,20 +246,31 @@ count_scsi_debug_disks() {
 	scsi_debug_disks | wc --lines
 }
 
+# What dm paths lead to.
+DM_STORE=/dev/ram0
+
 # make_dm_paths <n> <size>: n dm-linear devices over one RAM disk, for error
 # tables and for hangs.  They have no identity.
 make_dm_paths() {
-	local number=$1 i sectors
+	local number=$1 sectors
 
 	sectors=$(($(mib "$2") * 2048))
 	defer remove_module brd
 	modprobe brd rd_nr=1 rd_size=$((sectors / 2)) max_part=0
 	wait_for there /dev/ram0
+	DM_STORE=/dev/ram0
+	lay_dm_paths "$number"
+}
 
+# lay_dm_paths <n>: n dm-linear devices over DM_STORE, whatever it is.
+lay_dm_paths() {
+	local i sectors
+
+	sectors=$(blockdev --getsz "$DM_STORE")
 	PATHS=()
-	for ((i = 0; i < number; i++)); do
+	for ((i = 0; i < $1; i++)); do
 		defer remove_dm "path$i"
-		dmsetup create "path$i" --table "0 $sectors linear /dev/ram0 0"
+		dmsetup create "path$i" --table "0 $sectors linear $DM_STORE 0"
 		PATHS+=("/dev/mapper/path$i")
 	done
 	wait_for_udev
@@ -303,7 +316,7 @@ pull_path() {
 
 plug_path() {
 	if is_dm "$1"; then
-		swap_table "${1##*/}" "0 $(blockdev --getsz "$1") linear /dev/ram0 0"
+		swap_table "${1##*/}" "0 $(blockdev --getsz "$1") linear $DM_STORE 0"
 	else
 		echo running >"/sys/block/$(name_of "$1")/device/state"
 	fi
@@ -417,13 +430,28 @@ number_of() {
 	tr : , <"/sys/block/$(name_of "$1")/dev"
 }
 
+# in_md <attribute> <value>: write to one of the array's files in sysfs.
+in_md() {
+	echo "$2" >"/sys/block/${MD##*/}/md/$1"
+}
+
+# in_path <path> <attribute> <value>: to one of a path's files there.
+in_path() {
+	in_md "dev-$(name_of "$1")/$2" "$3"
+}
+
+# set_tunable <name> <value>
+set_tunable() {
+	in_md "$1" "$2"
+}
+
 # prefer_path <path>: all others are write-mostly, so I/O goes to this one.
 prefer_path() {
 	local path flag
 	for path in "${PATHS[@]}"; do
 		flag=writemostly
 		[[ $path != "$1" ]] || flag=-writemostly
-		echo "$flag" >"/sys/block/${MD##*/}/md/dev-$(name_of "$path")/state"
+		in_path "$path" state "$flag"
 	done
 }
 
@@ -535,7 +563,7 @@ finish_fio() {
 	[[ $status -eq 0 && -e $WORK/enough ]] ||
 		fail "expected: verified I/O without an error, until told to end" \
 			"got:      fio ended with $status" \
-			"$(grep -E '^fio:|^verify:|error|err=.*[1-9]' "$WORK/fio.log" | head -n 4)"
+			"$(grep -E '^fio:|^verify:|err= *[1-9]' "$WORK/fio.log" | head -n 4)"
 }
 
 end_verified_io() {

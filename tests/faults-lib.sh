@@ -1,0 +1,286 @@
+# Sourced by the tests of group faults.
+# shellcheck shell=bash
+#
+# All kinds of I/O go to the array at once, each to a place of its own, while the
+# test makes a fault.  A failure names the kind.
+
+# What fio does, in rounds of a few seconds: <kind> <where> <how much> <option>...
+# The first megabyte is only read.
+KINDS='
+reads		0	512k	rw=randread ioengine=libaio iodepth=4
+nowait		0	512k	rw=randread ioengine=io_uring iodepth=4 nowait=1 ignore_error=EAGAIN
+readahead	0	1M	rw=read ioengine=psync direct=0 bs=16k
+writes		4M	512k	rw=randwrite ioengine=libaio iodepth=8
+io_uring	6M	512k	rw=randwrite ioengine=io_uring iodepth=8
+osync		8M	256k	rw=randwrite ioengine=psync sync=1
+fsync		9M	256k	rw=randwrite ioengine=psync fsync=4
+buffered	10M	512k	rw=randwrite ioengine=psync direct=0 fsync=16
+large		12M	2M	rw=randwrite ioengine=libaio iodepth=4 bs=512k verify_interval=64k rate_iops=4
+'
+# What has no verify in fio is done by programs: discard and zeroes, from here on.
+ZEROED_FROM=$((16 << 20))
+ZEROED_SIZE=$((256 << 10))
+
+needs_for_all_io() {
+	have_program fio
+	have_program blkdiscard
+}
+
+# The job file.  What is written differs from round to round, so that a block of an
+# older round is seen as wrong.
+all_io_jobs() {
+	local kind where size options
+	cat <<-END
+		[global]
+		filename=$MD
+		direct=1
+		bs=4k
+		thread
+		verify=crc32c
+		verify_interval=4k
+		verify_fatal=1
+		verify_state_save=0
+		randrepeat=0
+		rate_iops=100
+		exitall_on_error
+	END
+	while read -r kind where size options; do
+		[[ -n $kind ]] || continue
+		printf '[%s]\noffset=%s\nsize=%s\n' "$kind" "$where" "$size"
+		printf '%s\n' "${options// /$'\n'}"
+	done <<<"$KINDS"
+}
+
+# start_all_io: in the background, round after round, until finish_all_io.  An error
+# or a wrong byte ends it, and fails the test there.
+start_all_io() {
+	all_io_jobs >"$WORK/jobs"
+	head --bytes="$ZEROED_SIZE" /dev/zero >"$WORK/zeroes"
+	run_quietly fio --name=fill --filename="$MD" --direct=1 --ioengine=psync --rw=write --bs=64k \
+		--size=1M --verify=crc32c --verify_interval=4k --do_verify=0 --thread --aux-path="$WORK"
+
+	rm -f "$WORK/enough"
+	: >"$WORK/rounds"
+	defer end_all_io
+	fio_rounds >"$WORK/fio.log" 2>&1 &
+	FIO=$!
+	zeroing_rounds >"$WORK/zeroing.log" 2>&1 &
+	ZEROING=$!
+	wait_for_io 100
+}
+
+fio_rounds() {
+	until [[ -e $WORK/enough ]]; do
+		fio --aux-path="$WORK" "$WORK/jobs" || was_told_to_end $? || return
+		echo >>"$WORK/rounds"
+	done
+}
+
+zeroing_rounds() {
+	local discards
+	discards=$(<"/sys/block/${MD##*/}/queue/discard_max_bytes")
+	set +x
+	until [[ -e $WORK/enough ]]; do
+		if [[ $discards -gt 0 ]]; then
+			zero_by discard || return
+		fi
+		zero_by zeroout || return
+	done
+}
+
+# zero_by <discard|zeroout>: a place that had data is all zeroes then.
+zero_by() {
+	local options=(--offset "$ZEROED_FROM" --length "$ZEROED_SIZE")
+	[[ $1 == discard ]] || options+=(--zeroout)
+
+	dd if=/dev/urandom of="$MD" bs=64k count=$((ZEROED_SIZE >> 16)) seek=$((ZEROED_FROM >> 16)) \
+		oflag=direct iflag=fullblock status=none &&
+		blkdiscard "${options[@]}" "$MD" &&
+		dd if="$MD" bs=64k count=$((ZEROED_SIZE >> 16)) skip=$((ZEROED_FROM >> 16)) \
+			iflag=direct status=none | cmp - "$WORK/zeroes" && return
+	echo "$1 failed"
+	return 1
+}
+
+# The round that runs now has ended, or there was an error.
+wait_for_round() {
+	local rounds
+	mapfile -t rounds <"$WORK/rounds"
+	wait_for 60 round_done $((${#rounds[@]} + 1))
+	all_io_runs || collect_all_io
+}
+
+# round_done <number>
+round_done() {
+	local rounds
+	mapfile -t rounds <"$WORK/rounds"
+	echo "${#rounds[@]} rounds"
+	((${#rounds[@]} >= $1)) || ! all_io_runs
+}
+
+all_io_runs() {
+	is_running "$FIO" && is_running "$ZEROING"
+}
+
+# Some I/O more and the end of this round, which reads all back; then all is checked
+# that has to hold after any fault: no error, nothing wrong, nothing still in flight,
+# the array stops.
+finish_all_io() {
+	wait_for_io 300
+	collect_all_io
+	assert_settled
+}
+
+collect_all_io() {
+	local status=0
+
+	touch "$WORK/enough"
+	wait_for 60 all_io_ended
+	wait "$FIO" || status=$?
+	cat "$WORK/fio.log" "$WORK/zeroing.log"
+	[[ $status -eq 0 ]] || fail "expected: no error of any kind of I/O" \
+		"got:      $(failed_kinds)" "$(grep -E '^fio:|^verify:' "$WORK/fio.log" | head -n 3)"
+	wait "$ZEROING" || fail "expected: discard and write zeroes without an error" \
+		"got:      $(tail -n 3 "$WORK/zeroing.log")"
+	FIO=
+	ZEROING=
+}
+
+# Of the last round: its first error ends it.
+failed_kinds() {
+	sed --quiet 's/^\([a-z_]*\): (groupid=.*err= *\([1-9][0-9]*\).*/\1 (error \2)/p' "$WORK/fio.log" | xargs
+}
+
+all_io_ended() {
+	! is_running "$FIO" && ! is_running "$ZEROING"
+}
+
+end_all_io() {
+	touch "$WORK/enough"
+	[[ -z ${FIO:-} ]] || pkill --parent "$FIO" || :
+	[[ -z ${FIO:-} ]] || wait_for not_running "$FIO"
+	[[ -z ${ZEROING:-} ]] || wait_for not_running "$ZEROING"
+}
+
+# fault_each_path: each path in turn is pulled while all I/O goes over it.
+fault_each_path() {
+	local path
+	for path in "${PATHS[@]}"; do
+		prefer_path "$path"
+		pull_path "$path"
+		wait_for path_state "$path" faulty
+		wait_for_round
+		bring_back "$path"
+	done
+	assert_active_paths "$MD" "${#PATHS[@]}"
+}
+
+# No I/O is counted as in flight, and the array can be stopped.
+assert_settled() {
+	local device
+	for device in "$MD" "${PATHS[@]}"; do
+		[[ ! -e /sys/block/$(name_of "$device") ]] ||
+			wait_for equals 0 io_count "$device" in_flight
+	done
+	stop_array
+}
+
+# scsi_debug <opts|every_nth> <value>: its faults are the same for all its disks.
+scsi_debug() {
+	echo "$2" >"/sys/bus/pseudo/drivers/scsi_debug/$1"
+}
+
+# allow_no_retries <path>: what sd would try again comes up as an error at once.
+allow_no_retries() {
+	local disk
+	for disk in "/sys/block/$(name_of "$1")"/device/scsi_disk/*; do
+		echo 0 >"$disk/max_retries"
+	done
+}
+
+# ---------------------------------------------------------------------------
+# File systems.
+
+needs_for_file_system() {
+	have_program "mkfs.$1"
+	have_module "$1"
+}
+
+# What is copied: the tests themselves and /etc.
+TREES=(tests /etc)
+COPIES=3
+
+# copy_trees_under_faults <file system>: onto the array, while its paths fail in turn.
+copy_trees_under_faults() {
+	local copier path turn=0
+
+	mkdir -p "$WORK/mnt"
+	defer unmount
+	mount -t "$1" "$MD" "$WORK/mnt"
+	copy_trees &
+	copier=$!
+	while is_running "$copier" || ((turn < 2)); do
+		path=${PATHS[turn++ % 2]}
+		prefer_path "$path"
+		pull_path "$path"
+		# The copy may be at its end.
+		sync --file-system "$WORK/mnt"
+		touch "$WORK/mnt/turn$turn"
+		sync --file-system "$WORK/mnt"
+		wait_for path_state "$path" faulty
+		bring_back "$path"
+	done
+	wait "$copier"
+	echo "$turn failures"
+	sync --file-system "$WORK/mnt"
+	unmount
+}
+
+copy_trees() {
+	local i
+	for ((i = 0; i < COPIES; i++)); do
+		mkdir "$WORK/mnt/$i" &&
+			cp --archive "${TREES[@]}" "$WORK/mnt/$i" &&
+			sync --file-system "$WORK/mnt" || return
+	done
+}
+
+unmount() {
+	! mountpoint --quiet "$WORK/mnt" || wait_for run_quietly umount "$WORK/mnt"
+}
+
+# compare_trees <file system>: what is read from the disk is what was copied.
+compare_trees() {
+	local i tree
+	mount -t "$1" -o ro "$MD" "$WORK/mnt"
+	for ((i = 0; i < COPIES; i++)); do
+		for tree in "${TREES[@]}"; do
+			run_quietly diff --recursive --no-dereference "$tree" "$WORK/mnt/$i/${tree##*/}"
+		done
+	done
+	unmount
+}
+
+# ---------------------------------------------------------------------------
+# Errors that scsi_debug makes up for one disk, from 6.7 on.
+
+needs_error_injection() {
+	! kernel_older_than 6.7 || SKIP_REASONS+=("scsi_debug of $(uname -r) can't make up errors for one disk")
+}
+
+# inject <path> <opcode> <host byte> <status> <sense key> <asc> <ascq>: all commands of
+# this opcode, or of all (0xff), end so.
+inject() {
+	printf '2 1 %s %s 0 %s %s %s %s\n' "${@:2}" >"$(injections "$1")"
+}
+
+# inject_nothing <path> <opcode>
+inject_nothing() {
+	[[ ! -e $(injections "$1") ]] || echo "- 2 $2" >"$(injections "$1")"
+}
+
+injections() {
+	local address
+	address=$(readlink --canonicalize "/sys/block/$(name_of "$1")/device")
+	echo "/sys/kernel/debug/scsi_debug/${address##*/}/error"
+}
