@@ -64,6 +64,12 @@ check:
 demo:
 	tests/vm/demo $(KERNEL)
 
+bench:
+	scripts/bench $(if $(KERNEL),-k $(KERNEL))
+
+bench-profile:
+	scripts/bench $(if $(KERNEL),-k $(KERNEL)) --profile
+
 lint:
 	scripts/lint
 
@@ -74,6 +80,8 @@ help:
 	@echo 'make clean       remove all that was built'
 	@echo 'make check       build and test it on all kernels of tests/vm/kernels, in virtual machines'
 	@echo 'make demo        watch an array survive a pulled cable (KERNEL=a kernel of tests/vm/kernels)'
+	@echo 'make bench       what an I/O costs, in instructions, beside the peers (KERNEL=)'
+	@echo 'make bench-profile  the same, by function of the kernel (KERNEL=)'
 	@echo 'make lint        checkpatch, sparse, coccicheck, shellcheck'
 	@echo
 	@echo 'KDIR=folder      the build folder of the kernel to build for'
@@ -81,6 +89,6 @@ help:
 	@echo 'MD_SOURCE=folder take drivers/md/md.h from this source tree of the same kernel'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules headers install uninstall clean check demo lint help
+.PHONY: modules headers install uninstall clean check demo bench bench-profile lint help
 
 endif
