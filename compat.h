@@ -102,7 +102,7 @@ static inline void mp_check_write_zeroes(struct mddev *mddev, struct bio *bio)
 
 /* -------- the block layer -------- */
 
-/* 6.8: a mempool's reserve can be asked for alone. */
+/* 6.8: a mempool's reserve can be asked for alone.  Here the slab is asked once more. */
 #ifndef HAVE_MEMPOOL_PREALLOCATED
 static inline void *mempool_alloc_preallocated(mempool_t *pool)
 {

@@ -30,10 +30,12 @@
  * R1. A round tries a bio once on each path, and once more on the last live one
  *     if it was there with failfast only (R3).  When all have failed it, a trial
  *     follows: a probe of a live path.  If the path works, the bio gets its first
- *     error; but if a path error ended the round, it gets one more round first.
- *     If the path does not work, it fails, and the bio goes on without it; when
- *     it was the last one, the bio waits (R8), and a new round begins when a path
- *     works again.  Rounds and trials end, so every bio ends.
+ *     error; but if a path error ended the round, it gets another round first, and
+ *     more of them, one a second, until no_path_retry seconds have passed since
+ *     its first error.  If the path does not work, it fails, and the bio goes on
+ *     without it; when it was the last one, the bio waits (R8), and a new round
+ *     begins when a path works again, unless that time has passed.  Rounds and
+ *     trials end, so every bio ends.
  * R2. Only path errors cost a path; mp_classify() is the table.  A doubtful
  *     error sends the bio to another path first: if that one succeeds, the
  *     doubted path fails; if all say the same, the trial decides.
@@ -194,11 +196,11 @@ static void __mp_set_state(struct mp_conf *conf, enum mp_state state)
 	__mp_set_barred(conf);
 }
 
-/* Have the last live path probed: there is a reason to think that it does not work. */
-static void mp_suspect(struct mp_conf *conf)
+/* Have a path probed: there is reason to think that it does not work.  Any context. */
+static void mp_suspect(struct mp_path *path)
 {
-	WRITE_ONCE(conf->suspect, true);	/* pairs with mp_start_trial() */
-	md_wakeup_thread(conf->retry_thread);
+	WRITE_ONCE(path->conf->suspect, path);	/* pairs with mp_start_trial() */
+	md_wakeup_thread(path->conf->retry_thread);
 }
 
 /* -------- choosing a path -------- */
@@ -286,9 +288,15 @@ static void mp_put_path(struct mp_conf *conf, struct mp_path *path)
 {
 	rcu_read_lock_sched();
 	this_cpu_dec(*path->in_flight);
-	if (unlikely(READ_ONCE(conf->barred)))	/* pairs with mp_shut_gate() */
-		wake_up(&conf->drained);
+	if (likely(!READ_ONCE(conf->barred))) {	/* pairs with mp_shut_gate() */
+		rcu_read_unlock_sched();
+		return;
+	}
+	/* One section takes over from the other: with PREEMPT_RT a wake-up may sleep. */
+	rcu_read_lock();
 	rcu_read_unlock_sched();
+	wake_up(&conf->drained);
+	rcu_read_unlock();
 }
 
 /* Exact once no bio can be added: after a grace period with gate or slot shut. */
@@ -322,6 +330,11 @@ static enum mp_kind mp_kind_of(struct bio *bio)
 	return likely(alone) ? MP_IN_PLACE : MP_CLONED;
 }
 
+static struct bio *mp_clone_of(struct mp_io *io)
+{
+	return &container_of(io, struct mp_cloned_io, io)->clone;
+}
+
 /* What mp_restore() puts back. */
 static void mp_save(struct mp_io *io, struct bio *bio)
 {
@@ -330,7 +343,6 @@ static void mp_save(struct mp_io *io, struct bio *bio)
 	io->private = bio->bi_private;
 	io->iter = bio->bi_iter;
 	io->opf = bio->bi_opf;
-	io->traced = bio_flagged(bio, BIO_TRACE_COMPLETION);
 }
 
 /* A record from this CPU's magazine, or NULL. */
@@ -404,7 +416,7 @@ static struct mp_io *mp_alloc_io(struct mp_conf *conf, struct bio *master)
 	}
 
 	io->master = master;
-	io->clone = NULL;
+	io->cloned = kind == MP_CLONED;
 	io->conf = conf;
 	io->path = NULL;
 	io->accounted = false;
@@ -415,12 +427,10 @@ static struct mp_io *mp_alloc_io(struct mp_conf *conf, struct bio *master)
 	io->round = READ_ONCE(conf->round);	/* pairs with __mp_set_state() */
 	io->tried = 0;
 	io->doubted = 0;
-	if (likely(kind == MP_IN_PLACE)) {
+	if (likely(kind == MP_IN_PLACE))
 		mp_save(io, master);
-	} else {
-		io->clone = &container_of(io, struct mp_cloned_io, io)->clone;
-		bio_init(io->clone, NULL, NULL, 0, 0);
-	}
+	else
+		bio_init(mp_clone_of(io), NULL, NULL, 0, 0);
 	return io;
 }
 
@@ -428,11 +438,11 @@ static void mp_free_io(struct mp_io *io)
 {
 	enum mp_kind kind = MP_IN_PLACE;
 
-	if (likely(!io->clone && !io->reserved && mp_push_record(io)))
+	if (likely(!io->cloned && !io->reserved && mp_push_record(io)))
 		return;
 
-	if (io->clone) {
-		bio_uninit(io->clone);
+	if (io->cloned) {
+		bio_uninit(mp_clone_of(io));
 		kind = MP_CLONED;
 	}
 	if (io->reserved)
@@ -444,27 +454,30 @@ static void mp_free_io(struct mp_io *io)
 /* What the lower driver gets. */
 static struct bio *mp_bio_down(struct mp_io *io)
 {
-	return io->clone ? io->clone : io->master;
+	return unlikely(io->cloned) ? mp_clone_of(io) : io->master;
 }
 
 /*
  * Make a redirected bio what it was, as if it had never been away.  What lower
- * drivers change on the way: they advance the iterator, and one that splits the
- * bio leaves __bi_remaining at 0.
+ * drivers leave behind: the iterator is advanced, __bi_remaining is 0 after a
+ * split, bi_next leads to what the bio was merged with, and flags say what the
+ * lower queue did with it.  BIO_TRACE_COMPLETION was taken off there, and makes
+ * the completion of the array's own bio visible to blktrace.
  */
 static void mp_restore(struct mp_io *io)
 {
+	const unsigned short theirs = BIT(BIO_QUIET) | BIT(BIO_QOS_THROTTLED) | BIT(BIO_QOS_MERGED);
 	struct bio *bio = io->master;
 
+	bio->bi_next = NULL;
 	bio->bi_bdev = io->bdev;
 	bio->bi_end_io = io->end_io;
 	bio->bi_private = io->private;
 	bio->bi_iter = io->iter;
 	bio->bi_opf = io->opf;
+	bio->bi_flags = (bio->bi_flags & ~theirs) | BIT(BIO_TRACE_COMPLETION);
 	bio->bi_status = BLK_STS_OK;
 	atomic_set(&bio->__bi_remaining, 1);
-	if (io->traced)
-		bio_set_flag(bio, BIO_TRACE_COMPLETION);
 }
 
 /*
@@ -473,13 +486,15 @@ static void mp_restore(struct mp_io *io)
  */
 static bool mp_prepare(struct mp_io *io, struct block_device *bdev)
 {
-	if (likely(!io->clone)) {
+	struct bio *clone = mp_clone_of(io);
+
+	if (likely(!io->cloned)) {
 		mp_restore(io);
 		return true;
 	}
-	bio_uninit(io->clone);
-	if (bio_init_clone(bdev, io->clone, io->master, GFP_NOWAIT | __GFP_NOWARN)) {
-		bio_init(io->clone, NULL, NULL, 0, 0);
+	bio_uninit(clone);
+	if (bio_init_clone(bdev, clone, io->master, GFP_NOWAIT | __GFP_NOWARN)) {
+		bio_init(clone, NULL, NULL, 0, 0);
 		return false;
 	}
 	return true;
@@ -535,12 +550,14 @@ static enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
  * not only in multipath_error(), because md_error() would wake md's thread for
  * each bio that fails on it.
  */
-static void mp_fail_path(struct mp_conf *conf, struct md_rdev *rdev)
+static void mp_fail_path(struct mp_path *path, struct md_rdev *rdev)
 {
+	struct mp_conf *conf = path->conf;
+
 	if (!mp_rdev_live(rdev))
 		return;
 	if (mp_is_last(conf))
-		mp_suspect(conf);
+		mp_suspect(path);
 	else
 		md_error(conf->mddev, rdev);
 }
@@ -561,9 +578,9 @@ static void mp_blame_doubted(const struct mp_io *io)
 
 		if (!(io->doubted & BIT_ULL(slot)) || path == io->path || !rdev)
 			continue;
-		/* pairs with multipath_hot_add_disk() */
+		/* pairs with mp_fill_slot() */
 		if ((s32)(READ_ONCE(path->joined) - io->generation) <= 0)
-			mp_fail_path(conf, rdev);
+			mp_fail_path(path, rdev);
 	}
 	rcu_read_unlock();
 }
@@ -592,7 +609,7 @@ static void mp_finish(struct mp_io *io, blk_status_t status)
 	struct mp_path *path = io->path;
 	struct bio *master = io->master;
 
-	if (likely(!io->clone))
+	if (likely(!io->cloned))
 		mp_restore(io);
 	if (io->accounted)
 		bio_end_io_acct(master, io->start_time);
@@ -630,13 +647,16 @@ static void mp_end_io(struct bio *bio)
 		return;
 	}
 
+	if (!io->error)
+		io->failed_since = jiffies;
+
 	switch (mp_classify(status, bio->bi_opf)) {
 	case MP_ANSWER:
 		mp_finish(io, status);
 		return;
 	case MP_PATH_ERROR:
 		io->path_error = true;
-		mp_fail_path(io->conf, mp_rdev(io->path));
+		mp_fail_path(io->path, mp_rdev(io->path));
 		break;
 	case MP_DOUBTFUL:
 		/* It may be the disk's, so it says more than a path's error. */
@@ -644,6 +664,9 @@ static void mp_end_io(struct bio *bio)
 			io->error = status;
 		io->path_error = false;
 		mp_doubt_path(io);
+		/* No other path will be asked, so a probe has to find out. */
+		if (bio->bi_opf & REQ_RAHEAD)
+			mp_suspect(io->path);
 		break;
 	case MP_BUSY:
 		break;
@@ -665,14 +688,12 @@ static void mp_send(struct mp_io *io)
 {
 	struct md_rdev *rdev = mp_rdev(io->path);
 	struct mddev *mddev = io->conf->mddev;
-	struct bio *bio = io->clone;
+	struct bio *bio = mp_bio_down(io);
 	sector_t sector;
 
 	io->tried |= BIT_ULL(io->path->slot);
-	if (likely(!bio)) {
-		bio = io->master;
+	if (likely(!io->cloned))
 		bio_set_dev(bio, rdev->bdev);
-	}
 	sector = bio->bi_iter.bi_sector;
 	bio->bi_iter.bi_sector = sector + rdev->data_offset;
 	bio->bi_end_io = mp_end_io;
@@ -730,7 +751,7 @@ static struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio)
 	io = mp_alloc_io(conf, bio);
 	if (unlikely(!io))
 		goto out_put_path;
-	if (unlikely(io->clone) && !mp_prepare(io, mp_rdev(path)->bdev))
+	if (unlikely(io->cloned) && !mp_prepare(io, mp_rdev(path)->bdev))
 		goto out_free_io;
 
 	io->path = path;
@@ -778,6 +799,16 @@ static void mp_park(struct mp_conf *conf, struct bio *bio)
 	bio_endio(bio);
 }
 
+/**
+ * multipath_make_request - do a bio
+ * @mddev: the array
+ * @bio: the bio, which is ours from here on; it may complete before the return
+ *
+ * Context: process context under md core's active_io.  Never sleeps for a path
+ * or for memory (R5); submitting may, as the lower driver's tags run out.
+ *
+ * Return: true: md core has nothing more to do.
+ */
 static bool multipath_make_request(struct mddev *mddev, struct bio *bio)
 {
 	struct mp_conf *conf = mddev->private;
@@ -822,14 +853,29 @@ static struct mp_path *mp_take_retry_path(struct mp_io *io)
 	return path;
 }
 
+/* Has it been tried for as long as no_path_retry allows? */
+static bool mp_is_overdue(const struct mp_io *io)
+{
+	int seconds = READ_ONCE(io->conf->no_path_retry);
+
+	return seconds == 0 ||
+	       (seconds > 0 &&
+		time_after_eq(jiffies, io->failed_since + (unsigned long)seconds * HZ));
+}
+
 /* Send a failed bio to another path, or have it judged.  False: no memory now. */
 static bool mp_retry(struct mp_io *io)
 {
 	struct mp_conf *conf = io->conf;
 	struct mp_path *path;
 
-	if (io->round != READ_ONCE(conf->round))	/* pairs with __mp_set_state() */
+	if (io->round != READ_ONCE(conf->round)) {	/* pairs with __mp_set_state() */
+		if (mp_is_overdue(io)) {
+			mp_finish(io, io->error);
+			return true;
+		}
 		mp_new_round(io);
+	}
 
 	path = mp_take_retry_path(io);
 	if (!path) {
@@ -897,14 +943,20 @@ static bool mp_start_parked(struct mp_conf *conf)
 	return true;
 }
 
-/* End all that waits for a path.  None of it is at one. */
+/*
+ * End all that waits for a path.  None of it is at one.  What a path said of a
+ * bio before matters no more: all get the same error.
+ */
 static void mp_fail_waiting(struct mp_conf *conf)
 {
+	struct llist_node *failed = llist_reverse_order(llist_del_all(&conf->failed));
 	struct mp_io *io, *next;
 	struct bio *bio;
 
-	llist_for_each_entry_safe(io, next, llist_del_all(&conf->failed), node)
+	llist_for_each_entry_safe(io, next, failed, node) {
 		mp_finish(io, BLK_STS_IOERR);
+		cond_resched();
+	}
 	while ((bio = mp_next_parked(conf))) {
 		bio_io_error(bio);
 		cond_resched();
@@ -922,6 +974,19 @@ static sector_t mp_probe_sector(struct mp_path *path, unsigned int place)
 	sector_t at[MP_PROBE_PLACES] = { 0, sectors - block, sectors / 2 };
 
 	return rdev->data_offset + round_down(at[place], block);
+}
+
+/* It may fail, or go, at any time after it. */
+static bool mp_path_is_live(struct mp_path *path)
+{
+	struct md_rdev *rdev;
+	bool live;
+
+	rcu_read_lock();
+	rdev = rcu_dereference(path->rdev);
+	live = rdev && mp_rdev_live(rdev);
+	rcu_read_unlock();
+	return live;
 }
 
 /* The live path that bios go to first; it may be gone before it is used. */
@@ -944,12 +1009,13 @@ static void mp_probe_end(struct bio *bio)
 
 	switch (bio->bi_status ? mp_classify(bio->bi_status, bio->bi_opf) : MP_ANSWER) {
 	case MP_ANSWER:
+	case MP_BUSY:
 		result = MP_PROBE_OK;
 		break;
 	case MP_PATH_ERROR:
 		result = MP_PROBE_FAILED;
 		break;
-	default:
+	case MP_DOUBTFUL:
 		result = MP_PROBE_DOUBTFUL;
 		break;
 	}
@@ -978,29 +1044,10 @@ static bool mp_start_probe(struct mp_path *path, unsigned int place)
 	path->probe.bi_private = path;
 	path->probe_place = place;
 	path->probe_joined = READ_ONCE(path->joined);
-	path->probe_state = MP_PROBE_SENT;
-	path->probe_to_send = true;
+	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
+	path->probe_to_send = true;	/* queue_work() makes it visible to the work */
 	queue_work(path->sender, &path->send_work);
 	return true;
-}
-
-/* Start a trial (R1) when one is wanted: its witness is the path that bios go to. */
-static void mp_start_trial(struct mp_conf *conf)
-{
-	struct mp_path *path;
-
-	if (conf->witness || (llist_empty(&conf->judged) && !READ_ONCE(conf->suspect)))
-		return;
-
-	WRITE_ONCE(conf->suspect, false);	/* pairs with mp_suspect() */
-	path = mp_first_path(conf);
-	if (path && mp_start_probe(path, 0)) {
-		conf->witness = path;
-		conf->on_trial.first = llist_del_all(&conf->judged);
-	} else {
-		/* The gate is shut, or it is being probed: the thread is woken then. */
-		WRITE_ONCE(conf->suspect, true);
-	}
 }
 
 /* Bios on one of the thread's own lists are failed ones again. */
@@ -1012,19 +1059,92 @@ static void mp_fail_again(struct mp_conf *conf, struct llist_head *list)
 		llist_add(&io->node, &conf->failed);
 }
 
+static bool mp_can_testify(struct mp_path *path)
+{
+	return path && mp_path_is_live(path) && READ_ONCE(path->probe_state) == MP_PROBE_IDLE;
+}
+
+/*
+ * A path to be probed in a trial: the one that somebody suspects, else the one
+ * that bios go to, else any whose last probe does not hang.
+ */
+static struct mp_path *mp_find_witness(struct mp_conf *conf, struct mp_path *suspect)
+{
+	struct mp_path *path = suspect;
+	unsigned int slot;
+
+	if (mp_can_testify(path))
+		return path;
+	path = mp_first_path(conf);
+	if (mp_can_testify(path))
+		return path;
+	for (slot = 0; slot < conf->nr_paths; slot++)
+		if (mp_can_testify(&conf->paths[slot]))
+			return &conf->paths[slot];
+	return NULL;
+}
+
+/*
+ * Start a trial (R1) when one is wanted.  It can't start while the gate is shut,
+ * or while all live paths are at a probe: the thread is woken then.
+ */
+static void mp_start_trial(struct mp_conf *conf)
+{
+	struct mp_path *suspect, *path;
+
+	if (conf->witness || (llist_empty(&conf->judged) && !READ_ONCE(conf->suspect)))
+		return;
+
+	suspect = xchg(&conf->suspect, NULL);	/* pairs with mp_suspect() */
+	path = mp_find_witness(conf, suspect);
+	if (path && mp_start_probe(path, 0)) {
+		conf->witness = path;
+		conf->trial_began = jiffies;
+		conf->trial_generation = READ_ONCE(conf->generation);
+		conf->on_trial.first = llist_del_all(&conf->judged);
+	} else {
+		cmpxchg(&conf->suspect, NULL, suspect);
+	}
+}
+
+/*
+ * A trial is over without a verdict when its witness has failed, when a path has
+ * joined that has not been tried, and when the witness hangs, but another path
+ * could speak.  Its bios are failed ones as before.
+ */
+static void mp_drop_trial(struct mp_conf *conf)
+{
+	bool hangs = time_after_eq(jiffies, conf->trial_began + MP_PROBE_INTERVAL);
+
+	if (!conf->witness)
+		return;
+	if (mp_path_is_live(conf->witness) &&
+	    READ_ONCE(conf->generation) == conf->trial_generation &&
+	    !(hangs && mp_find_witness(conf, NULL)))
+		return;
+
+	conf->witness = NULL;
+	mp_fail_again(conf, &conf->on_trial);
+	mp_fail_again(conf, &conf->judged);
+}
+
 /* The witness works, so what failed the bios is theirs (R1). */
 static void mp_pass_verdict(struct mp_conf *conf)
 {
 	struct mp_io *io, *next;
 
 	llist_for_each_entry_safe(io, next, llist_del_all(&conf->on_trial), node) {
-		if (io->path_error && !io->second_round) {
-			io->second_round = true;
-			mp_new_round(io);
-			llist_add(&io->node, &conf->failed);
-		} else {
+		if (!io->path_error || (io->second_round && mp_is_overdue(io))) {
 			mp_finish(io, io->error);
+			continue;
 		}
+		mp_new_round(io);
+		if (!io->second_round)
+			llist_add(&io->node, &conf->failed);
+		else if (llist_add(&io->node, &conf->paced))
+			conf->next_release = jiffies + MP_PROBE_INTERVAL;
+		io->second_round = true;
+		cond_resched();
 	}
 }
 
@@ -1077,7 +1197,7 @@ static void mp_path_is_broken(struct mp_conf *conf, struct mp_path *path, struct
 	if (mp_no_path(conf, rdev))
 		conf->down = path;
 	else
-		mp_fail_path(conf, rdev);
+		mp_fail_path(path, rdev);
 }
 
 /*
@@ -1108,7 +1228,7 @@ static void mp_hear_probe(struct mp_conf *conf, struct mp_path *path)
 
 	if (result == MP_PROBE_IDLE || result == MP_PROBE_SENT)
 		return;
-	path->probe_state = MP_PROBE_IDLE;
+	WRITE_ONCE(path->probe_state, MP_PROBE_IDLE);
 	if (more && mp_start_probe(path, path->probe_place + 1))
 		return;
 
@@ -1141,8 +1261,9 @@ static bool mp_deadline_is_over(const struct mp_conf *conf)
 {
 	int seconds = READ_ONCE(conf->no_path_retry);
 
-	return seconds >= 0 &&
-	       time_after_eq(jiffies, conf->down_since + (unsigned long)seconds * HZ);
+	return seconds == 0 ||
+	       (seconds > 0 &&
+		time_after_eq(jiffies, conf->down_since + (unsigned long)seconds * HZ));
 }
 
 static void mp_check_deadline(struct mp_conf *conf)
@@ -1164,11 +1285,12 @@ static void mp_check_deadline(struct mp_conf *conf)
 
 static void mp_probe_again(struct mp_conf *conf)
 {
-	struct mp_path *path = mp_first_path(conf);
+	struct mp_path *path;
 
 	if (time_before(jiffies, conf->next_probe))
 		return;
 	conf->next_probe = jiffies + MP_PROBE_INTERVAL;
+	path = mp_first_path(conf);
 	if (path)
 		mp_start_probe(path, 0);
 }
@@ -1177,29 +1299,39 @@ static void mp_probe_again(struct mp_conf *conf)
 static void mp_wait_for_path(struct mp_conf *conf)
 {
 	mp_fail_again(conf, &conf->judged);
-	WRITE_ONCE(conf->suspect, false);
+	mp_fail_again(conf, &conf->paced);
+	WRITE_ONCE(conf->suspect, NULL);
 	mp_check_deadline(conf);
-	if (conf->state == MP_GIVEN_UP)
+	if (READ_ONCE(conf->state) == MP_GIVEN_UP)
 		mp_fail_waiting(conf);
 	mp_probe_again(conf);
 }
 
 /* -------- the retry thread -------- */
 
+/* A bio whose path works for probes, but not for it, goes there once a second (R1). */
+static void mp_release_paced(struct mp_conf *conf)
+{
+	if (llist_empty(&conf->paced) || time_before(jiffies, conf->next_release))
+		return;
+	mp_fail_again(conf, &conf->paced);
+}
+
 /* Jiffies until the thread has to look by itself, when nobody wakes it before. */
 static unsigned long mp_next_look(const struct mp_conf *conf)
 {
+	enum mp_state state = READ_ONCE(conf->state);
+	int seconds = READ_ONCE(conf->no_path_retry);
+	unsigned long now = jiffies;
 	unsigned long until = conf->next_probe;
-	unsigned long deadline;
+	unsigned long deadline = conf->down_since + (unsigned long)seconds * HZ;
 
-	if (conf->state == MP_WORKING)
-		return MAX_SCHEDULE_TIMEOUT;
-	if (conf->state == MP_PARKING && conf->no_path_retry >= 0) {
-		deadline = conf->down_since + (unsigned long)conf->no_path_retry * HZ;
-		if (time_before(deadline, until))
-			until = deadline;
-	}
-	return time_after(until, jiffies) ? until - jiffies : 1;
+	if (state == MP_WORKING)
+		return conf->witness || !llist_empty(&conf->paced) ?
+			MP_PROBE_INTERVAL : MAX_SCHEDULE_TIMEOUT;
+	if (state == MP_PARKING && seconds >= 0 && time_before(deadline, until))
+		until = deadline;
+	return time_after(until, now) ? until - now : 1;
 }
 
 /*
@@ -1212,15 +1344,17 @@ static void mp_retry_thread(struct md_thread *thread)
 	bool all = true;
 	unsigned int slot;
 
+	mp_drop_trial(conf);
 	for (slot = 0; slot < conf->nr_paths; slot++)
 		mp_hear_probe(conf, &conf->paths[slot]);
 	mp_fail_down_path(conf);
-	if (!READ_ONCE(conf->nr_live) && conf->state == MP_WORKING)
+	if (!READ_ONCE(conf->nr_live) && READ_ONCE(conf->state) == MP_WORKING)
 		mp_no_path(conf, NULL);
 
 	if (READ_ONCE(conf->state) != MP_WORKING) {
 		mp_wait_for_path(conf);
 	} else if (!READ_ONCE(conf->barred)) {
+		mp_release_paced(conf);
 		all = mp_retry_failed(conf);
 		all &= mp_start_parked(conf);
 		mp_start_trial(conf);
@@ -1287,6 +1421,19 @@ static void multipath_quiesce(struct mddev *mddev, int quiesce)
 
 /* -------- paths come and go -------- */
 
+/* The slot that a device has; NULL for a spare. */
+static struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev)
+{
+	unsigned int slot;
+
+	lockdep_assert_held(&conf->lock);
+
+	for (slot = 0; slot < conf->nr_paths; slot++)
+		if (mp_rdev(&conf->paths[slot]) == rdev)
+			return &conf->paths[slot];
+	return NULL;
+}
+
 /**
  * multipath_error - md core's error handler: a path failed
  * @mddev: the array
@@ -1300,17 +1447,19 @@ static void multipath_quiesce(struct mddev *mddev, int quiesce)
 static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 {
 	struct mp_conf *conf = mddev->private;
+	struct mp_path *path;
 	unsigned int left;
 	unsigned long flags;
 	bool was_live;
 
 	spin_lock_irqsave(&conf->lock, flags);
-	was_live = mp_rdev_live(rdev);
+	path = __mp_path_of(conf, rdev);
+	was_live = path && mp_rdev_live(rdev);
 	if (was_live && conf->nr_live <= 1) {
 		spin_unlock_irqrestore(&conf->lock, flags);
 		pr_crit_ratelimited("md/multipath:%s: %pg is the last path: it stays in use\n",
 				    mdname(mddev), rdev->bdev);
-		mp_suspect(conf);
+		mp_suspect(path);
 		return;
 	}
 	clear_bit(In_sync, &rdev->flags);
@@ -1623,6 +1772,7 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	init_llist_head(&conf->failed);
 	init_llist_head(&conf->judged);
 	init_llist_head(&conf->on_trial);
+	init_llist_head(&conf->paced);
 	bio_list_init(&conf->parked);
 	init_waitqueue_head(&conf->drained);
 	INIT_LIST_HEAD(&conf->node);
@@ -1817,6 +1967,7 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	/* No bio is left at all. */
 	mp_fail_again(conf, &conf->judged);
 	mp_fail_again(conf, &conf->on_trial);
+	mp_fail_again(conf, &conf->paced);
 	mp_fail_waiting(conf);
 	/* The last completion may still be about to wake mp_shut_gate(). */
 	synchronize_rcu();

@@ -118,20 +118,24 @@ struct mp_conf {
 
 	spinlock_t		lock;		/* leaf; irq-safe */
 	unsigned int		gate;		/* lock; >0: no bio may go to a path */
-	enum mp_state		state;		/* lock; the retry thread changes it, or hot add */
+	enum mp_state		state;		/* lock; peeked */
 	unsigned long		down_since;	/* lock; jiffies at the end of MP_WORKING */
 	struct bio_list		parked;		/* lock; master bios that have no record yet */
 	wait_queue_head_t	drained;	/* who shut the gate waits here */
 
-	int			no_path_retry;	/* seconds, -1 for ever; sysfs sets, thread reads */
-	bool			suspect;	/* any context sets, the retry thread clears */
+	int			no_path_retry;	/* lock; seconds, -1 for ever; peeked */
+	struct mp_path		*suspect;	/* any context sets, the retry thread takes */
 
 	/* The retry thread's alone. */
 	struct llist_head	judged;		/* mp_io that wait for the next trial */
 	struct llist_head	on_trial;	/* mp_io that wait for the witness */
+	struct llist_head	paced;		/* mp_io that are retried once a second */
 	struct mp_path		*witness;	/* the path whose probe decides on them */
+	unsigned long		trial_began;	/* jiffies */
+	u32			trial_generation;	/* mp_conf::generation at that time */
 	struct mp_path		*down;		/* the last path, when it did not work */
 	unsigned long		next_probe;	/* jiffies; while no path works */
+	unsigned long		next_release;	/* jiffies; of those that are paced */
 
 	struct list_head	node;		/* mp_arrays; mp_arrays_lock */
 	struct mp_path		paths[] __counted_by(nr_paths);
@@ -149,7 +153,6 @@ struct mp_conf {
  */
 struct mp_io {
 	struct bio		*master;	/* the bio that md was given */
-	struct bio		*clone;		/* in struct mp_cloned_io; NULL: in place */
 	struct mp_conf		*conf;
 	struct mp_path		*path;		/* where it is, or was last */
 
@@ -159,20 +162,21 @@ struct mp_io {
 	void			*private;
 	struct bvec_iter	iter;
 	blk_opf_t		opf;
-	bool			traced;		/* blktrace waits for its completion */
 
+	bool			cloned;		/* it is the io of a struct mp_cloned_io */
 	bool			accounted;	/* iostat was on when it began (R7) */
 	bool			reserved;	/* from the reserve, and goes back there */
 	bool			patient;	/* was sent without our failfast (R3) */
 	bool			path_error;	/* its last error was a path's (R1) */
-	bool			second_round;	/* has had its one more round (R1) */
+	bool			second_round;	/* has had another round after a trial (R1) */
 	blk_status_t		error;		/* what it gets if no path does it */
 	u32			round;		/* mp_conf::round that it is in */
 	u32			generation;	/* mp_conf::generation at the first doubt */
 	u64			tried;		/* slots tried in this round (R1) */
 	u64			doubted;	/* slots to blame if another path succeeds (R2) */
 	unsigned long		start_time;	/* jiffies, for iostat */
-	struct llist_node	node;		/* failed, judged, on_trial or to_send */
+	unsigned long		failed_since;	/* jiffies at its first error */
+	struct llist_node	node;		/* a list of mp_conf, to_send, or the magazine's */
 };
 
 struct mp_cloned_io {

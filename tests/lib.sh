@@ -322,6 +322,16 @@ plug_path() {
 	fi
 }
 
+# break_sectors <dm path> <first> <number>: I/O to these ends with an I/O error
+break_sectors() {
+	local size before=
+	size=$(blockdev --getsz "$1")
+	[[ $2 -eq 0 ]] || before="0 $2 linear $DM_STORE 0"
+	swap_table "${1##*/}" "$before
+		$2 $3 error
+		$(($2 + $3)) $((size - $2 - $3)) linear $DM_STORE $(($2 + $3))"
+}
+
 # hang_path <dm path>: I/O to it gets no answer, until release_path.
 hang_path() {
 	defer release_path "$1"
