@@ -22,8 +22,8 @@
  * The life of an array, while it runs:
  *
  *   working --a probe of the last live path fails--> parking
- *   parking --no_path_retry is over--> given up
- *   both of these --a probe succeeds, a path is added--> working
+ *   given up <--no_path_retry is over-- parking
+ *   given up, parking --a probe succeeds, a path is added--> working
  *
  * The rules that the code refers to:
  *
