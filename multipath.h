@@ -12,7 +12,7 @@
  *			bios.
  *	mp_arrays_lock	A mutex, for run, free and the reboot notifier.
  *	RCU		mp_path::rdev may be dereferenced
- *			 1. under rcu_read_lock(), or
+ *			 1. under rcu_read_lock(), or the sched flavour of it, or
  *			 2. by who has the path's in_flight raised (an mp_io does,
  *			    from mp_take_path() to mp_put_path()), or
  *			 3. with reconfig_mutex held.
