@@ -727,7 +727,7 @@ static void mp_send_work(struct work_struct *work)
 	/* The flag was set before the work was queued. */
 	if (path->probe_to_send) {
 		path->probe_to_send = false;
-		submit_bio_noacct(&path->probe);
+		submit_bio_noacct(path->probe);
 	}
 	ios = llist_reverse_order(llist_del_all(&path->to_send));
 	blk_start_plug(&plug);
@@ -1037,11 +1037,11 @@ static bool mp_start_probe(struct mp_path *path, unsigned int place)
 		return false;
 
 	bdev = mp_rdev(path)->bdev;
-	bio_init(&path->probe, bdev, &path->probe_vec, 1, REQ_OP_READ | REQ_FAILFAST_MASK);
-	__bio_add_page(&path->probe, path->probe_page, bdev_logical_block_size(bdev), 0);
-	path->probe.bi_iter.bi_sector = mp_probe_sector(path, place);
-	path->probe.bi_end_io = mp_probe_end;
-	path->probe.bi_private = path;
+	bio_init(path->probe, bdev, &path->probe_vec, 1, REQ_OP_READ | REQ_FAILFAST_MASK);
+	__bio_add_page(path->probe, path->probe_page, bdev_logical_block_size(bdev), 0);
+	path->probe->bi_iter.bi_sector = mp_probe_sector(path, place);
+	path->probe->bi_end_io = mp_probe_end;
+	path->probe->bi_private = path;
 	path->probe_place = place;
 	path->probe_joined = READ_ONCE(path->joined);
 	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
@@ -1278,9 +1278,8 @@ static void mp_check_deadline(struct mp_conf *conf)
 	spin_unlock_irq(&conf->lock);
 
 	if (over)
-		pr_crit_ratelimited("md/multipath:%s: no path for %u s: I/O fails until one works\n",
-				    mdname(conf->mddev),
-				    jiffies_to_msecs(jiffies - conf->down_since) / MSEC_PER_SEC);
+		pr_crit_ratelimited("md/multipath:%s: no path for %lu s: I/O fails until one works\n",
+				    mdname(conf->mddev), (jiffies - conf->down_since) / HZ);
 }
 
 static void mp_probe_again(struct mp_conf *conf)
@@ -1726,6 +1725,7 @@ static void mp_free_path(struct mp_path *path)
 		destroy_workqueue(path->sender);
 	if (path->probe_page)
 		__free_page(path->probe_page);
+	kfree(path->probe);
 	free_percpu(path->in_flight);
 }
 
@@ -1738,9 +1738,12 @@ static int mp_init_path(struct mp_conf *conf, struct mp_path *path)
 
 	path->in_flight = alloc_percpu(long);
 	path->probe_page = alloc_page(GFP_KERNEL);
+	path->probe = kmalloc(sizeof(*path->probe), GFP_KERNEL);
 	path->sender = alloc_ordered_workqueue("%s_mp%u", WQ_MEM_RECLAIM,
 					       mdname(conf->mddev), path->slot);
-	return path->in_flight && path->probe_page && path->sender ? 0 : -ENOMEM;
+	if (!path->in_flight || !path->probe_page || !path->probe || !path->sender)
+		return -ENOMEM;
+	return 0;
 }
 
 static void mp_free_conf(struct mp_conf *conf)

@@ -100,7 +100,7 @@ struct mp_path {
 	unsigned int		probe_place;	/* which place of the disk it reads */
 	struct page		*probe_page;
 	struct bio_vec		probe_vec;
-	struct bio		probe;
+	struct bio		*probe;
 };
 
 /* What the I/O path reads comes first; nothing on it is written per I/O (R6). */
