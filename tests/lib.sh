@@ -194,8 +194,15 @@ mib() {
 	esac
 }
 
+# udevd has been seen to hang up on who asks, and to answer the next time.
 wait_for_udev() {
-	udevadm settle --timeout=$((20 * TIME_SCALE))
+	local try
+	for try in 1 2 3; do
+		! udevadm settle --timeout=$((20 * TIME_SCALE)) || return 0
+		[[ $try -lt 3 ]] && sleep 1
+	done
+	echo "udev did not settle, or does not answer" >>"$FOLDER/reason"
+	return 1
 }
 
 # Who closes a disk that was open for writing makes udev read it, as udev watches
