@@ -85,6 +85,8 @@ zeroing_rounds() {
 			zero_by discard || return
 		fi
 		zero_by zeroout || return
+		# To start all these programs is most of what this machine has to do.
+		last 1
 	done
 }
 
@@ -196,6 +198,31 @@ allow_no_retries() {
 	for disk in "/sys/block/$(name_of "$1")"/device/scsi_disk/*; do
 		echo 0 >"$disk/max_retries"
 	done
+}
+
+# ---------------------------------------------------------------------------
+# Answers of the disk itself, which are the same over each path.
+
+# tries <path>: how often the array sent it something
+tries() {
+	traced "block_bio_remap: $(number_of "$1") .* <- \($(number_of "$MD")\)"
+}
+
+# ends_with <errno's words> <number of tries> <dd option>...: on the array, within
+# 5 s, over the first path alone, and no path is lost.  After trace_block
+# block_bio_remap.
+ends_with() {
+	local words=$1 tries=$2 began=$SECONDS output
+	shift 2
+
+	echo >/sys/kernel/tracing/trace
+	output=$(LC_ALL=C dd status=none "$@" 2>&1 || :)
+	assert_match "dd's words" "$words" "$output"
+	((SECONDS - began <= 5 * TIME_SCALE)) ||
+		fail "expected: dd $* ends within 5 s" "got:      $((SECONDS - began)) s"
+	assert_equal "tries of dd $*" "$tries" "$(tries "${PATHS[0]}")"
+	assert_equal "tries over the other path" 0 "$(tries "${PATHS[1]}")"
+	assert_match "mdstat" '\[2/2\] \[UU\]$' "$(mdstat_line)"
 }
 
 # ---------------------------------------------------------------------------

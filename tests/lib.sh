@@ -256,17 +256,19 @@ count_scsi_debug_disks() {
 # What dm paths lead to.
 DM_STORE=/dev/ram0
 
+# make_ram_disks <n> <size>: /dev/ram0 and on
+make_ram_disks() {
+	defer remove_module brd
+	modprobe brd rd_nr="$1" rd_size=$(($(mib "$2") * 1024)) max_part=0
+	wait_for there "/dev/ram$(($1 - 1))"
+}
+
 # make_dm_paths <n> <size>: n dm-linear devices over one RAM disk, for error
 # tables and for hangs.  They have no identity.
 make_dm_paths() {
-	local number=$1 sectors
-
-	sectors=$(($(mib "$2") * 2048))
-	defer remove_module brd
-	modprobe brd rd_nr=1 rd_size=$((sectors / 2)) max_part=0
-	wait_for there /dev/ram0
+	make_ram_disks 1 "$2"
 	DM_STORE=/dev/ram0
-	lay_dm_paths "$number"
+	lay_dm_paths "$1"
 }
 
 # lay_dm_paths <n>: n dm-linear devices over DM_STORE, whatever it is.
@@ -497,13 +499,13 @@ pull_each_path() {
 # I/O that knows what it should read.
 
 # start_verified_io <rw> <engine> [fio option]...: fio on MD, in the background,
-# round after round over the first 4 MiB (or --size), every block read back and
+# round after round over the first 2 MiB (or --size), every block read back and
 # compared, until finish_verified_io.  Any error ends it, and fails the test there.
 start_verified_io() {
 	local rw=$1 options
 	# The rate leaves some time for the test itself.
-	options=(--name=verified --filename="$MD" --direct=1 --ioengine="$2" --iodepth=8 --rate_iops=2000
-		--bs=4k --size=4M --verify=crc32c --verify_fatal=1 --verify_state_save=0
+	options=(--name=verified --filename="$MD" --direct=1 --ioengine="$2" --iodepth=8 --rate_iops=1000
+		--bs=4k --size=2M --verify=crc32c --verify_fatal=1 --verify_state_save=0
 		--thread --aux-path="$WORK" "${@:3}")
 
 	rm -f "$WORK/enough"
@@ -564,10 +566,10 @@ io_reached() {
 	! is_running "$FIO" || ((sum >= $1))
 }
 
-# Two rounds more over all blocks (1024 writes and 1024 reads each, or as many I/Os
+# Two rounds more over all blocks (512 writes and 512 reads each, or as many I/Os
 # as told), then the end: what was written during a fault is read back after it.
 finish_verified_io() {
-	wait_for_io "${1:-4096}"
+	wait_for_io "${1:-2048}"
 	tell_fio_to_end
 	finish_fio
 }
