@@ -61,6 +61,9 @@ clean:
 check:
 	tests/run
 
+check-debug:
+	tests/run -k debug -w vm $(TESTS)
+
 demo:
 	tests/vm/demo $(KERNEL)
 
@@ -79,6 +82,7 @@ help:
 	@echo 'make uninstall   take it out again'
 	@echo 'make clean       remove all that was built'
 	@echo 'make check       build and test it on all kernels of tests/vm/kernels, in virtual machines'
+	@echo 'make check-debug the same tests, and some more, on a kernel that looks for our mistakes (TESTS=some)'
 	@echo 'make demo        watch an array survive a pulled cable (KERNEL=a kernel of tests/vm/kernels)'
 	@echo 'make bench       what an I/O costs, in instructions, beside the peers (KERNEL=)'
 	@echo 'make bench-profile  the same, by function of the kernel (KERNEL=)'
@@ -89,6 +93,6 @@ help:
 	@echo 'MD_SOURCE=folder take drivers/md/md.h from this source tree of the same kernel'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules headers install uninstall clean check demo bench bench-profile lint help
+.PHONY: modules headers install uninstall clean check check-debug demo bench bench-profile lint help
 
 endif

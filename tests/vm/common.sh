@@ -53,6 +53,40 @@ need_kernel() {
 		die "unknown kernel '$1'; tests/vm/kernels has: $(kernel_names | xargs)"
 }
 
+# The same for the kernels that are built here.
+list_debug_kernels() {
+	grep -Ev '^[[:space:]]*(#|$)' "$VM_DIR/debug-kernels"
+}
+
+debug_kernel_names() {
+	list_debug_kernels | awk '{ print $1 }'
+}
+
+# debug_kernel_field <name> <column>
+debug_kernel_field() {
+	list_debug_kernels | awk -v name="$1" -v column="$2" '$1 == name { print $column }'
+}
+
+is_debug_kernel() {
+	[[ -n $(debug_kernel_field "$1" 1) ]]
+}
+
+# One of either.
+need_any_kernel() {
+	is_debug_kernel "$1" || [[ -n $(kernel_field "$1" 1) ]] ||
+		die "unknown kernel '$1'; tests/vm/kernels and tests/vm/debug-kernels have: $(
+			{ kernel_names; debug_kernel_names; } | xargs)"
+}
+
+# See to it that this kernel's root is in the cache.
+make_any_root() {
+	if is_debug_kernel "$1"; then
+		"$VM_DIR/make-debug-root" "$1"
+	else
+		"$VM_DIR/make-root" "$1"
+	fi
+}
+
 root_of() {
 	printf '%s/roots/%s\n' "$MP_CACHE" "$1"
 }
@@ -80,13 +114,16 @@ has_kvm() {
 	[[ -w /dev/kvm ]] && grep -Eqw 'vmx|svm' /proc/cpuinfo
 }
 
-# How many times slower than under KVM things are.
+# time_scale [kernel]...: how many times slower than a Debian kernel under KVM
+# things are, on the slowest of these.
 time_scale() {
-	if [[ -n ${MP_TIME_SCALE:-} ]]; then
-		echo "$MP_TIME_SCALE"
-	elif has_kvm; then
-		echo 1
-	else
-		echo 5
-	fi
+	local kernel slowness scale=1 slowest=1
+	[[ -z ${MP_TIME_SCALE:-} ]] || { echo "$MP_TIME_SCALE"; return; }
+
+	has_kvm || scale=5
+	for kernel; do
+		slowness=$(debug_kernel_field "$kernel" 4)
+		((${slowness:-1} <= slowest)) || slowest=$slowness
+	done
+	echo $((scale * slowest))
 }
