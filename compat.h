@@ -110,6 +110,12 @@ static inline void *mempool_alloc_preallocated(mempool_t *pool)
 }
 #endif
 
+/* Newer than 6.12: a request knows its queue. */
+#ifndef HAVE_RQ_MAP_KERN_BY_RQ
+#define blk_rq_map_kern(rq, buffer, length, gfp)	\
+	blk_rq_map_kern((rq)->q, rq, buffer, length, gfp)
+#endif
+
 /* NEXUS was renamed after 6.1; what a kernel does not have no driver of its returns. */
 #ifndef BLK_STS_RESV_CONFLICT
 #define BLK_STS_RESV_CONFLICT	BLK_STS_NEXUS

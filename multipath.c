@@ -15,7 +15,9 @@
  *
  * The life of a path:
  *
- *   live (In_sync) --path error, mdadm --fail--> failed (Faulty)
+ *   live (In_sync) --error of I/O, of a superblock write--> failed (Faulty)
+ *   failed --a probe succeeds (R11)--> live
+ *   live --mdadm --fail--> failed, until a user reinstates it
  *   failed --mdadm --remove, the device is gone--> out of the array
  *   any device --mdadm --add--> live
  *
@@ -69,6 +71,18 @@
  *     contexts.
  * R10. The error handler and the completions run in any context, so they never
  *     take reconfig_mutex.
+ * R11. A path that failed by itself keeps its slot, is probed, and comes back
+ *     when it answers and leads to the disk that it led to (R12): at first once per probe_interval, later after each 60th of
+ *     the time that it has been away, but at least once in 30 s.  So it is away
+ *     for little longer than it has to be, and a path that is dead for good
+ *     costs little.  One that fails again within a minute of its return is held
+ *     out, each time twice as long, unless no other path works.  What a user has
+ *     failed (mdadm --fail) no probe brings back.
+ * R12. A path joins only if its disk's id is that of the other paths, and returns
+ *     only if that id, the size, the block size and the superblock's array are
+ *     what they were.  They are asked of the device then, as what the kernel knows
+ *     of it may be from before its failure.  A device without an id is accepted:
+ *     a line says that it can't be checked.
  *
  * Order.  Nobody may rely on the order of two overlapping writes that are in
  * flight at once; who wants one waits for the first to complete.  The first
@@ -94,23 +108,44 @@
 #include <linux/blkdev.h>
 #include <linux/module.h>
 #include <linux/rculist.h>
+#include <linux/raid/md_p.h>
 #include <linux/reboot.h>
+#include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
+#include <scsi/scsi_cmnd.h>
+#include <scsi/scsi_device.h>
+#include <scsi/scsi_proto.h>
 #include "md.h"
 #include "multipath.h"
 
-#define MP_VERSION		"0.2.0"
+#define MP_VERSION		"0.3.0"
 
 /* Records that each CPU keeps for itself, for all arrays: 8 KiB. */
 #define MP_MAGAZINE		64
 
+/* Longer than anything that the retry thread plans. */
+#define MP_LONG			(MAX_JIFFY_OFFSET / 2)
+
 /* How often the retry thread looks again while bios wait for memory. */
 #define MP_POLL			(HZ / 50 + 1)
 
-/* How often a path is probed while none works. */
-#define MP_PROBE_INTERVAL	HZ
+/* How often a bio whose path answers to probes only is tried, and how long a trial may hang. */
+#define MP_TRIAL_INTERVAL	HZ
+
+/* Seconds between two probes of a path, unless probe_interval says otherwise; its limit. */
+#define MP_PROBE_INTERVAL	1
+#define MP_MAX_PROBE_INTERVAL	3600
+
+/* A path that is away is probed ever more seldom (R11), but as often as this. */
+#define MP_PROBE_AGEING		60
+#define MP_PROBE_SELDOM		(30UL * HZ)
+
+/* Who fails so soon after its return flaps, and is held out: the first time, at most. */
+#define MP_FLAPS_WITHIN		(60 * HZ)
+#define MP_MIN_HOLD		(2UL * HZ)
+#define MP_MAX_HOLD		(300UL * HZ)
 
 /* Places of the disk that a probe reads before it says that a path does not work. */
 #define MP_PROBE_PLACES		3
@@ -188,12 +223,52 @@ static void __mp_set_state(struct mp_conf *conf, enum mp_state state)
 {
 	lockdep_assert_held(&conf->lock);
 
-	if (state == MP_WORKING)
+	if (state == MP_WORKING) {
 		WRITE_ONCE(conf->round, conf->round + 1);	/* pairs with mp_retry() */
-	else if (conf->state == MP_WORKING)
+		schedule_work(&conf->tell_work);		/* what it has put off */
+	} else if (conf->state == MP_WORKING) {
 		conf->down_since = jiffies;
+	}
 	WRITE_ONCE(conf->state, state);
 	__mp_set_barred(conf);
+}
+
+/* A path goes live: what anybody thinks of it from before counts no more. */
+static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev)
+{
+	struct mp_conf *conf = path->conf;
+
+	lockdep_assert_held(&conf->lock);
+
+	WRITE_ONCE(path->heals, false);
+	WRITE_ONCE(conf->generation, conf->generation + 1);
+	WRITE_ONCE(path->joined, conf->generation);	/* pairs with mp_blame_doubted() */
+	clear_bit(Faulty, &rdev->flags);
+	set_bit(In_sync, &rdev->flags);
+	__mp_count_paths(conf);
+	if (conf->state != MP_WORKING)
+		__mp_set_state(conf, MP_WORKING);
+}
+
+/* A path fails; @heals: by itself, so that a probe may bring it back (R11). */
+static void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, bool heals)
+{
+	struct mp_conf *conf = path->conf;
+	unsigned long now = jiffies;
+
+	lockdep_assert_held(&conf->lock);
+
+	clear_bit(In_sync, &rdev->flags);
+	set_bit(Faulty, &rdev->flags);
+	__mp_count_paths(conf);
+
+	if (!path->has_returned || time_after(now, path->returned_at + MP_FLAPS_WITHIN))
+		path->hold = 0;
+	else
+		path->hold = clamp(path->hold * 2, MP_MIN_HOLD, MP_MAX_HOLD);
+	path->failed_at = now;
+	path->probed_at = now;
+	WRITE_ONCE(path->heals, heals);
 }
 
 /* Have a path probed: there is reason to think that it does not work.  Any context. */
@@ -263,8 +338,11 @@ static struct mp_path *mp_take_path(struct mp_conf *conf, u64 tried)
 	return path;
 }
 
-/* The same for a probe, which is what goes to a path when no bio does. */
-static bool mp_take_for_probe(struct mp_path *path)
+/*
+ * The same for a probe, which is what goes to a path when no bio does; with
+ * @returning to a path that has failed and may come back.
+ */
+static bool mp_take_for_probe(struct mp_path *path, bool returning)
 {
 	struct mp_conf *conf = path->conf;
 	struct md_rdev *rdev;
@@ -272,7 +350,9 @@ static bool mp_take_for_probe(struct mp_path *path)
 
 	rcu_read_lock_sched();
 	rdev = rcu_dereference_sched(path->rdev);
-	taken = rdev && mp_rdev_live(rdev) && !READ_ONCE(conf->gate);
+	taken = rdev && !READ_ONCE(conf->gate) &&
+		(returning ? READ_ONCE(path->heals) && !READ_ONCE(path->leaving) :
+			     mp_rdev_live(rdev));
 	if (taken)
 		this_cpu_inc(*path->in_flight);
 	rcu_read_unlock_sched();
@@ -545,21 +625,63 @@ static enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
 	}
 }
 
+/* A path failed or came back: have md core write it down, and say so to who waits. */
+static void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev)
+{
+	struct mddev *mddev = conf->mddev;
+
+	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
+	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
+	md_wakeup_thread(mddev->thread);
+	if (rdev->sysfs_state)
+		sysfs_notify_dirent(rdev->sysfs_state);
+	md_new_event();
+	schedule_work(&conf->tell_work);
+	/* A trial may have been about to use it; a probe is to be planned. */
+	md_wakeup_thread(conf->retry_thread);
+}
+
+static void mp_say_failed(const struct mp_conf *conf, const struct mp_path *path,
+			  const struct md_rdev *rdev)
+{
+	pr_crit("md/multipath:%s: path %pg failed; I/O goes on over %u of %u paths\n",
+		mdname(conf->mddev), rdev->bdev, READ_ONCE(conf->nr_live), conf->nr_paths);
+	if (path->heals && path->hold)
+		pr_warn("md/multipath:%s: path %pg comes and goes: not used for %lu s while another one works\n",
+			mdname(conf->mddev), rdev->bdev, path->hold / HZ);
+}
+
 /*
- * Fail a path for an error of I/O.  The last one is spared here already, and
- * not only in multipath_error(), because md_error() would wake md's thread for
- * each bio that fails on it.
+ * Fail a path for an error of I/O, unless it is the last (R3).  Not by way of
+ * md_error(): that is how mdadm --fail comes, see multipath_error().
+ *
+ * Context: any; the caller has the path's in_flight raised, or is in an RCU
+ * section.
  */
 static void mp_fail_path(struct mp_path *path, struct md_rdev *rdev)
 {
 	struct mp_conf *conf = path->conf;
+	bool failed = false;
+	unsigned long flags;
 
 	if (!mp_rdev_live(rdev))
 		return;
-	if (mp_is_last(conf))
+	if (mp_is_last(conf)) {
 		mp_suspect(path);
-	else
-		md_error(conf->mddev, rdev);
+		return;
+	}
+	spin_lock_irqsave(&conf->lock, flags);
+	if (mp_rdev_live(rdev) && conf->nr_live > 1) {
+		__mp_set_failed(path, rdev, true);
+		failed = true;
+	}
+	spin_unlock_irqrestore(&conf->lock, flags);
+
+	/* Else somebody was faster, or it has become the last: its next error will say so. */
+	if (failed) {
+		mp_path_changed(conf, rdev);
+		mp_say_failed(conf, path, rdev);
+	}
 }
 
 /*
@@ -963,7 +1085,342 @@ static void mp_fail_waiting(struct mp_conf *conf)
 	}
 }
 
+/* -------- which disk does a path lead to? -------- */
+
+/* Bytes that are asked of VPD page 83h. */
+#define MP_VPD_SIZE		252
+
+/* The time that the disk has for each question. */
+#define MP_ASK_TIMEOUT		(5 * HZ)
+
+/* Seen by who follows a unit attention or two. */
+#define MP_ASK_TRIES		3
+
+static bool mp_has_identity(const struct mp_identity *identity)
+{
+	return identity->type;
+}
+
+static bool mp_same_identity(const struct mp_identity *a, const struct mp_identity *b)
+{
+	return a->type == b->type && a->length == b->length &&
+	       !memcmp(a->id, b->id, a->length);
+}
+
+/* For "%s.%*phN" and MP_IDENTITY(): naa.600140500000000000000000000000a1 */
+static const char *mp_identity_kind(const struct mp_identity *identity)
+{
+	switch (identity->type) {
+	case BLK_UID_NAA:
+		return "naa";
+	case BLK_UID_EUI64:
+		return "eui";
+	default:
+		return "unknown";
+	}
+}
+
+#define MP_IDENTITY(identity) \
+	mp_identity_kind(identity), (identity)->length, (identity)->id
+
+/* What the kernel knows of the device's identity, from when it was found. */
+static void mp_known_identity(struct block_device *bdev, struct mp_identity *identity)
+{
+	static const enum blk_unique_id types[] = { BLK_UID_NAA, BLK_UID_EUI64 };
+	struct gendisk *disk = bdev->bd_disk;
+	int i, length;
+
+	memset(identity, 0, sizeof(*identity));
+	if (!disk->fops->get_unique_id)
+		return;
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		length = disk->fops->get_unique_id(disk, identity->id, types[i]);
+		if (length > 0 && length <= sizeof(identity->id)) {
+			identity->type = types[i];
+			identity->length = length;
+			return;
+		}
+	}
+}
+
+static void mp_known_disk(struct block_device *bdev, struct mp_disk *disk)
+{
+	mp_known_identity(bdev, &disk->identity);
+	disk->sectors = get_capacity(bdev->bd_disk);
+	disk->block_size = bdev_logical_block_size(bdev);
+}
+
+/* The SCSI device under a disk, or NULL.  The disk's parent holds on to it. */
+static struct scsi_device *mp_scsi_device(struct block_device *bdev)
+{
+	struct device *dev = disk_to_dev(bdev->bd_disk)->parent;
+
+	if (!dev || !dev->bus || strcmp(dev->bus->name, "scsi") ||
+	    !dev->type || !dev->type->name || strcmp(dev->type->name, "scsi_device"))
+		return NULL;
+	return to_scsi_device(dev);
+}
+
+/*
+ * Ask a SCSI device something.  SCSI may be no part of the kernel, so nothing of
+ * it is linked; scsi_execute_cmd() is not for symbol_get().
+ *
+ * Context: sleeps, up to MP_ASK_TIMEOUT for each of MP_ASK_TRIES.
+ *
+ * Return: 0; -EIO if it does not answer; -ENXIO or -ENOMEM.
+ */
+static int mp_ask(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_length,
+		  void *answer, unsigned int length)
+{
+	typeof(&scsi_alloc_request) alloc_request = symbol_get(scsi_alloc_request);
+	struct scsi_cmnd *command;
+	struct request *rq;
+	int tries, err = -ENXIO;
+
+	if (!alloc_request)
+		return -ENXIO;
+	for (tries = 0; err && tries < MP_ASK_TRIES; tries++) {
+		rq = alloc_request(sdev->request_queue, REQ_OP_DRV_IN, 0);
+		if (IS_ERR(rq)) {
+			err = PTR_ERR(rq);
+			break;
+		}
+		memset(answer, 0, length);
+		err = blk_rq_map_kern(rq, answer, length, GFP_NOIO);
+		if (!err) {
+			command = blk_mq_rq_to_pdu(rq);
+			command->cmd_len = cdb_length;
+			memcpy(command->cmnd, cdb, cdb_length);
+			rq->timeout = MP_ASK_TIMEOUT;
+			rq->rq_flags |= RQF_QUIET;
+			if (blk_execute_rq(rq, true) || command->result)
+				err = -EIO;
+		}
+		blk_mq_free_request(rq);
+	}
+	symbol_put(scsi_alloc_request);
+	return err;
+}
+
+/*
+ * The identity that the device has now: @known if it is among those that it has,
+ * else the first one.
+ */
+static int mp_ask_identity(struct scsi_device *sdev, const struct mp_identity *known,
+			   struct mp_identity *now)
+{
+	static const u8 cdb[] = { INQUIRY, 1, 0x83, 0, MP_VPD_SIZE, 0 };
+	struct mp_identity found;
+	unsigned int at, end;
+	u8 *page;
+	int err;
+
+	memset(now, 0, sizeof(*now));
+	page = kmalloc(MP_VPD_SIZE, GFP_NOIO);
+	if (!page)
+		return -ENOMEM;
+	err = mp_ask(sdev, cdb, sizeof(cdb), page, MP_VPD_SIZE);
+	if (err)
+		goto out_free;
+	if (page[1] != 0x83) {
+		err = -EIO;
+		goto out_free;
+	}
+
+	/* Each designator: code set, association and type, reserved, length, itself. */
+	end = min(be16_to_cpup((__be16 *)(page + 2)) + 4, MP_VPD_SIZE);
+	for (at = 4; at + 4 <= end && at + 4 + page[at + 3] <= end; at += 4 + page[at + 3]) {
+		memset(&found, 0, sizeof(found));
+		found.type = page[at + 1] & 0xf;
+		found.length = page[at + 3];
+		/* Of the logical unit, and no port's. */
+		if (page[at + 1] & 0x30 || found.length > sizeof(found.id) ||
+		    (found.type != BLK_UID_NAA && found.type != BLK_UID_EUI64))
+			continue;
+		memcpy(found.id, page + at + 4, found.length);
+		if (!mp_has_identity(now) || mp_same_identity(&found, known))
+			*now = found;
+	}
+out_free:
+	kfree(page);
+	return err;
+}
+
+/* The size that the device has now, in sectors, and its block size in bytes. */
+static int mp_ask_size(struct scsi_device *sdev, sector_t *sectors, unsigned int *block_size)
+{
+	static const u8 cdb16[16] = { SERVICE_ACTION_IN_16, SAI_READ_CAPACITY_16, [13] = 32 };
+	static const u8 cdb10[10] = { READ_CAPACITY };
+	u8 *answer;
+	u64 last;
+	int err;
+
+	answer = kmalloc(32, GFP_NOIO);
+	if (!answer)
+		return -ENOMEM;
+	err = mp_ask(sdev, cdb16, sizeof(cdb16), answer, 32);
+	if (!err) {
+		last = be64_to_cpup((__be64 *)answer);
+		*block_size = be32_to_cpup((__be32 *)(answer + 8));
+	} else {
+		err = mp_ask(sdev, cdb10, sizeof(cdb10), answer, 8);
+		last = be32_to_cpup((__be32 *)answer);
+		*block_size = be32_to_cpup((__be32 *)(answer + 4));
+	}
+	*sectors = (last + 1) * (*block_size >> SECTOR_SHIFT);
+	kfree(answer);
+	return err;
+}
+
+/* What the device is now; @known is what it was. */
+static int mp_ask_disk(struct scsi_device *sdev, const struct mp_disk *known,
+		       struct mp_disk *now)
+{
+	int err;
+
+	*now = *known;
+	if (mp_has_identity(&known->identity)) {
+		err = mp_ask_identity(sdev, &known->identity, &now->identity);
+		if (err)
+			return err;
+	}
+	/* What these say of their size is not what sd makes of it. */
+	if (sdev->fix_capacity || sdev->guess_capacity)
+		return 0;
+	return mp_ask_size(sdev, &now->sectors, &now->block_size);
+}
+
+/* One line says why not, the first time. */
+static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
+{
+	const char *name = mdname(path->conf->mddev);
+	const struct mp_disk *was = &path->disk;
+
+	if (!mp_same_identity(&now->identity, &was->identity)) {
+		if (!path->refused)
+			pr_warn("md/multipath:%s: path %pg is not used: it leads to disk %s.%*phN, and not to %s.%*phN\n",
+				name, mp_rdev(path)->bdev, MP_IDENTITY(&now->identity),
+				MP_IDENTITY(&was->identity));
+		return false;
+	}
+	if (now->sectors != was->sectors || now->block_size != was->block_size) {
+		if (!path->refused)
+			pr_warn("md/multipath:%s: path %pg is not used: its disk has %llu sectors and blocks of %u bytes, and had %llu and %u\n",
+				name, mp_rdev(path)->bdev, now->sectors, now->block_size,
+				was->sectors, was->block_size);
+		return false;
+	}
+	return true;
+}
+
+/* Where a superblock has the array's UUID: in one piece, or 0.90 in two. */
+static bool mp_is_our_superblock(const struct mddev *mddev, const void *page)
+{
+	const struct mdp_superblock_1 *sb1 = page;
+	const mdp_super_t *sb0 = page;
+
+	if (mddev->major_version)
+		return le32_to_cpu(sb1->magic) == MD_SB_MAGIC &&
+		       !memcmp(sb1->set_uuid, mddev->uuid, sizeof(mddev->uuid));
+	return sb0->md_magic == MD_SB_MAGIC &&
+	       !memcmp(&sb0->set_uuid0, mddev->uuid, 4) &&
+	       !memcmp(&sb0->set_uuid1, mddev->uuid + 4, 12);
+}
+
+static enum mp_probe_state mp_check_superblock(struct mp_path *path, struct md_rdev *rdev)
+{
+	struct mddev *mddev = path->conf->mddev;
+	enum mp_probe_state result = MP_PROBE_SAME_DISK;
+	struct page *page;
+	struct bio_vec vec;
+	struct bio bio;
+
+	if (!mddev->persistent || mddev->external)
+		return result;
+	page = alloc_page(GFP_NOIO);
+	if (!page)
+		return MP_PROBE_FAILED;
+
+	bio_init(&bio, rdev->bdev, &vec, 1, REQ_OP_READ | REQ_FAILFAST_MASK);
+	__bio_add_page(&bio, page, max(1024U, bdev_logical_block_size(rdev->bdev)), 0);
+	bio.bi_iter.bi_sector = rdev->sb_start;
+	if (submit_bio_wait(&bio)) {
+		result = MP_PROBE_FAILED;
+	} else if (!mp_is_our_superblock(mddev, page_address(page))) {
+		if (!path->refused)
+			pr_warn("md/multipath:%s: path %pg is not used: its disk has no superblock of this array\n",
+				mdname(mddev), rdev->bdev);
+		result = MP_PROBE_STRANGER;
+	}
+	bio_uninit(&bio);
+	__free_page(page);
+	return result;
+}
+
+/*
+ * Does a failed path lead to the disk that it led to (R12)?
+ *
+ * Context: sleeps, up to the lower driver's timeout.  The path's in_flight is raised.
+ *
+ * Return: MP_PROBE_SAME_DISK; MP_PROBE_STRANGER after a line that says so, which
+ * comes once; MP_PROBE_FAILED when the disk did not say, or there was no memory.
+ */
+static enum mp_probe_state mp_check_disk(struct mp_path *path)
+{
+	struct md_rdev *rdev = mp_rdev(path);
+	struct scsi_device *sdev = mp_scsi_device(rdev->bdev);
+	enum mp_probe_state result = MP_PROBE_STRANGER;
+	struct mp_disk now;
+
+	if (!sdev)
+		mp_known_disk(rdev->bdev, &now);
+	else if (mp_ask_disk(sdev, &path->disk, &now))
+		return MP_PROBE_FAILED;
+
+	if (mp_is_same_disk(path, &now))
+		result = mp_check_superblock(path, rdev);
+	if (result != MP_PROBE_FAILED)
+		path->refused = result == MP_PROBE_STRANGER;
+	return result;
+}
+
+/*
+ * May a device join, as far as ids can tell?  Context: reconfig_mutex held.
+ *
+ * Return: 0; -EINVAL after one line that has both ids.
+ */
+static int mp_check_identity(struct mp_conf *conf, struct block_device *bdev)
+{
+	struct mp_identity identity;
+	unsigned int slot;
+
+	mp_known_identity(bdev, &identity);
+	if (!mp_has_identity(&identity)) {
+		pr_info("md/multipath:%s: %pg has no id: that it leads to the array's disk can't be checked\n",
+			mdname(conf->mddev), bdev);
+		return 0;
+	}
+	for (slot = 0; slot < conf->nr_paths; slot++) {
+		struct mp_path *path = &conf->paths[slot];
+
+		if (!mp_rdev(path) || !mp_has_identity(&path->disk.identity) ||
+		    mp_same_identity(&identity, &path->disk.identity))
+			continue;
+		pr_warn("md/multipath:%s: %pg leads to disk %s.%*phN, %pg to %s.%*phN: not paths to one disk\n",
+			mdname(conf->mddev), bdev, MP_IDENTITY(&identity),
+			mp_rdev(path)->bdev, MP_IDENTITY(&path->disk.identity));
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* -------- does a path work? -------- */
+
+/* Jiffies between two probes of a path that does not work. */
+static unsigned long mp_probe_interval(const struct mp_conf *conf)
+{
+	return (unsigned long)READ_ONCE(conf->probe_interval) * HZ;
+}
 
 /* The first, the last and the middle block: one of them is no bad sector. */
 static sector_t mp_probe_sector(struct mp_path *path, unsigned int place)
@@ -1000,11 +1457,25 @@ static struct mp_path *mp_first_path(struct mp_conf *conf)
 	return path;
 }
 
-/* Any context.  From the store on, the retry thread may use the probe again. */
+/*
+ * Hand a probe back.  Any context.  From the store on, the retry thread may use it
+ * again.
+ */
+static void mp_probe_is_back(struct mp_path *path, enum mp_probe_state result)
+{
+	struct mp_conf *conf = path->conf;
+
+	smp_store_release(&path->probe_state, result);	/* pairs with mp_hear_probe() */
+	md_wakeup_thread(conf->retry_thread);
+	rcu_read_lock();
+	mp_put_path(conf, path);
+	wake_up(&conf->drained);	/* multipath_hot_remove_disk() may wait for it */
+	rcu_read_unlock();
+}
+
 static void mp_probe_end(struct bio *bio)
 {
 	struct mp_path *path = bio->bi_private;
-	struct mp_conf *conf = path->conf;
 	enum mp_probe_state result;
 
 	switch (bio->bi_status ? mp_classify(bio->bi_status, bio->bi_opf) : MP_ANSWER) {
@@ -1020,20 +1491,39 @@ static void mp_probe_end(struct bio *bio)
 		break;
 	}
 	bio_uninit(bio);
-	smp_store_release(&path->probe_state, result);	/* pairs with mp_hear_probe() */
-	md_wakeup_thread(conf->retry_thread);
-	mp_put_path(conf, path);
+	mp_probe_is_back(path, result);
+}
+
+/* Asking allocates and may take long, so it is no work of the sender's (R9). */
+static void mp_check_work(struct work_struct *work)
+{
+	struct mp_path *path = container_of(work, struct mp_path, check_work);
+	unsigned int noio = memalloc_noio_save();
+	enum mp_probe_state result = mp_check_disk(path);
+
+	memalloc_noio_restore(noio);
+	mp_probe_is_back(path, result);
+}
+
+/* Have a failed path that has answered say which disk it leads to. */
+static void mp_start_check(struct mp_path *path)
+{
+	if (!mp_take_for_probe(path, true))
+		return;
+	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
+	queue_work(system_long_wq, &path->check_work);
 }
 
 /*
  * Have one place of the path read, with all failfast flags.  False: the path is
- * gone or not live, the gate is shut, or an older probe has not come back.
+ * gone, or neither live nor @returning, the gate is shut, or an older probe has
+ * not come back.
  */
-static bool mp_start_probe(struct mp_path *path, unsigned int place)
+static bool mp_start_probe(struct mp_path *path, unsigned int place, bool returning)
 {
 	struct block_device *bdev;
 
-	if (READ_ONCE(path->probe_state) != MP_PROBE_IDLE || !mp_take_for_probe(path))
+	if (READ_ONCE(path->probe_state) != MP_PROBE_IDLE || !mp_take_for_probe(path, returning))
 		return false;
 
 	bdev = mp_rdev(path)->bdev;
@@ -1043,6 +1533,7 @@ static bool mp_start_probe(struct mp_path *path, unsigned int place)
 	path->probe->bi_end_io = mp_probe_end;
 	path->probe->bi_private = path;
 	path->probe_place = place;
+	path->probe_is_return = returning;
 	path->probe_joined = READ_ONCE(path->joined);
 	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
 	path->probe_to_send = true;	/* queue_work() makes it visible to the work */
@@ -1097,7 +1588,7 @@ static void mp_start_trial(struct mp_conf *conf)
 
 	suspect = xchg(&conf->suspect, NULL);	/* pairs with mp_suspect() */
 	path = mp_find_witness(conf, suspect);
-	if (path && mp_start_probe(path, 0)) {
+	if (path && mp_start_probe(path, 0, false)) {
 		conf->witness = path;
 		conf->trial_began = jiffies;
 		conf->trial_generation = READ_ONCE(conf->generation);
@@ -1114,7 +1605,7 @@ static void mp_start_trial(struct mp_conf *conf)
  */
 static void mp_drop_trial(struct mp_conf *conf)
 {
-	bool hangs = time_after_eq(jiffies, conf->trial_began + MP_PROBE_INTERVAL);
+	bool hangs = time_after_eq(jiffies, conf->trial_began + MP_TRIAL_INTERVAL);
 
 	if (!conf->witness)
 		return;
@@ -1142,7 +1633,7 @@ static void mp_pass_verdict(struct mp_conf *conf)
 		if (!io->second_round)
 			llist_add(&io->node, &conf->failed);
 		else if (llist_add(&io->node, &conf->paced))
-			conf->next_release = jiffies + MP_PROBE_INTERVAL;
+			conf->next_release = jiffies + MP_TRIAL_INTERVAL;
 		io->second_round = true;
 		cond_resched();
 	}
@@ -1182,7 +1673,7 @@ static bool mp_no_path(struct mp_conf *conf, const struct md_rdev *last)
 	spin_unlock_irq(&conf->lock);
 
 	if (parking) {
-		conf->next_probe = jiffies + MP_PROBE_INTERVAL;
+		conf->next_probe = jiffies + mp_probe_interval(conf);
 		pr_crit_ratelimited("md/multipath:%s: no path works; I/O waits for one (no_path_retry: %d s)\n",
 				    mdname(conf->mddev), READ_ONCE(conf->no_path_retry));
 	}
@@ -1200,11 +1691,44 @@ static void mp_path_is_broken(struct mp_conf *conf, struct mp_path *path, struct
 		mp_fail_path(path, rdev);
 }
 
+/* A failed path works, and leads to our disk: use it, if nobody has taken it out. */
+static void mp_take_back(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev)
+{
+	bool back = false;
+
+	spin_lock_irq(&conf->lock);
+	if (path->heals && !path->leaving) {
+		path->has_returned = true;
+		path->returned_at = jiffies;
+		__mp_set_live(path, rdev);
+		back = true;
+	}
+	spin_unlock_irq(&conf->lock);
+
+	if (back) {
+		mp_path_changed(conf, rdev);
+		pr_info("md/multipath:%s: path %pg is back; %u of %u paths are in use\n",
+			mdname(conf->mddev), rdev->bdev, READ_ONCE(conf->nr_live),
+			conf->nr_paths);
+	}
+}
+
+/* What was found out about a path that has failed, and may return. */
+static void mp_hear_return(struct mp_conf *conf, struct mp_path *path,
+			   struct md_rdev *rdev, enum mp_probe_state result)
+{
+	if (result == MP_PROBE_OK)
+		mp_start_check(path);
+	else if (result == MP_PROBE_SAME_DISK)
+		mp_take_back(conf, path, rdev);
+}
+
 /*
  * A probe is back: what does it say?  Nothing, if the slot holds another rdev by
  * now, or none.
  */
-static void mp_believe_probe(struct mp_conf *conf, struct mp_path *path, bool works)
+static void mp_believe_probe(struct mp_conf *conf, struct mp_path *path,
+			     enum mp_probe_state result)
 {
 	struct md_rdev *rdev;
 
@@ -1212,7 +1736,9 @@ static void mp_believe_probe(struct mp_conf *conf, struct mp_path *path, bool wo
 	rdev = rcu_dereference(path->rdev);
 	/* pairs with mp_fill_slot() */
 	if (rdev && READ_ONCE(path->joined) == path->probe_joined) {
-		if (works)
+		if (path->probe_is_return)
+			mp_hear_return(conf, path, rdev, result);
+		else if (result == MP_PROBE_OK)
 			mp_path_works(conf, path, rdev);
 		else
 			mp_path_is_broken(conf, path, rdev);
@@ -1229,11 +1755,11 @@ static void mp_hear_probe(struct mp_conf *conf, struct mp_path *path)
 	if (result == MP_PROBE_IDLE || result == MP_PROBE_SENT)
 		return;
 	WRITE_ONCE(path->probe_state, MP_PROBE_IDLE);
-	if (more && mp_start_probe(path, path->probe_place + 1))
+	if (more && mp_start_probe(path, path->probe_place + 1, path->probe_is_return))
 		return;
 
 	if (!more)
-		mp_believe_probe(conf, path, result == MP_PROBE_OK);
+		mp_believe_probe(conf, path, result);
 	if (path != conf->witness)
 		return;
 	conf->witness = NULL;
@@ -1254,7 +1780,7 @@ static void mp_fail_down_path(struct mp_conf *conf)
 	if (!path || READ_ONCE(conf->state) != MP_WORKING)
 		return;
 	conf->down = NULL;
-	mp_believe_probe(conf, path, false);
+	mp_believe_probe(conf, path, MP_PROBE_FAILED);
 }
 
 static bool mp_deadline_is_over(const struct mp_conf *conf)
@@ -1288,10 +1814,10 @@ static void mp_probe_again(struct mp_conf *conf)
 
 	if (time_before(jiffies, conf->next_probe))
 		return;
-	conf->next_probe = jiffies + MP_PROBE_INTERVAL;
+	conf->next_probe = jiffies + mp_probe_interval(conf);
 	path = mp_first_path(conf);
 	if (path)
-		mp_start_probe(path, 0);
+		mp_start_probe(path, 0, false);
 }
 
 /* No path works: wait for one, or no longer. */
@@ -1306,6 +1832,61 @@ static void mp_wait_for_path(struct mp_conf *conf)
 	mp_probe_again(conf);
 }
 
+/* -------- failed paths come back -------- */
+
+/* When a failed path is to be probed next, in jiffies (R11). */
+static unsigned long mp_next_return_probe(const struct mp_path *path)
+{
+	const struct mp_conf *conf = path->conf;
+	unsigned long interval = mp_probe_interval(conf);
+	unsigned long failed_at = READ_ONCE(path->failed_at);
+	unsigned long probed_at = READ_ONCE(path->probed_at);
+	unsigned long released_at = failed_at + READ_ONCE(path->hold);
+	unsigned long at;
+
+	if (READ_ONCE(conf->state) != MP_WORKING)
+		return probed_at + interval;
+	at = probed_at + clamp((jiffies - failed_at) / MP_PROBE_AGEING, interval,
+			       max(interval, MP_PROBE_SELDOM));
+	return time_before(at, released_at) ? released_at : at;
+}
+
+/* md core lets go of a path whose device is gone, but it has to be told to look. */
+static bool mp_let_go_of(struct mp_path *path)
+{
+	struct mddev *mddev = path->conf->mddev;
+	struct md_rdev *rdev;
+	bool gone;
+
+	rcu_read_lock();
+	rdev = rcu_dereference(path->rdev);
+	gone = rdev && is_rdev_broken(rdev);
+	rcu_read_unlock();
+	if (gone) {
+		set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
+		md_wakeup_thread(mddev->thread);
+	}
+	return gone;
+}
+
+static void mp_probe_failed_paths(struct mp_conf *conf)
+{
+	unsigned int slot;
+
+	for (slot = 0; slot < conf->nr_paths; slot++) {
+		struct mp_path *path = &conf->paths[slot];
+
+		if (!READ_ONCE(path->heals) || time_before(jiffies, mp_next_return_probe(path)))
+			continue;
+		/* Also when it can't be started: the thread is not to ask again at once. */
+		spin_lock_irq(&conf->lock);
+		path->probed_at = jiffies;
+		spin_unlock_irq(&conf->lock);
+		if (!mp_let_go_of(path))
+			mp_start_probe(path, 0, true);
+	}
+}
+
 /* -------- the retry thread -------- */
 
 /* A bio whose path works for probes, but not for it, goes there once a second (R1). */
@@ -1316,20 +1897,33 @@ static void mp_release_paced(struct mp_conf *conf)
 	mp_fail_again(conf, &conf->paced);
 }
 
+/* The earlier of two times, in jiffies. */
+static unsigned long mp_earlier(unsigned long a, unsigned long b)
+{
+	return time_before(a, b) ? a : b;
+}
+
 /* Jiffies until the thread has to look by itself, when nobody wakes it before. */
 static unsigned long mp_next_look(const struct mp_conf *conf)
 {
 	enum mp_state state = READ_ONCE(conf->state);
 	int seconds = READ_ONCE(conf->no_path_retry);
 	unsigned long now = jiffies;
-	unsigned long until = conf->next_probe;
-	unsigned long deadline = conf->down_since + (unsigned long)seconds * HZ;
+	unsigned long until = now + MP_LONG;
+	unsigned int slot;
 
-	if (state == MP_WORKING)
-		return conf->witness || !llist_empty(&conf->paced) ?
-			MP_PROBE_INTERVAL : MAX_SCHEDULE_TIMEOUT;
-	if (state == MP_PARKING && seconds >= 0 && time_before(deadline, until))
-		until = deadline;
+	if (state != MP_WORKING)
+		until = mp_earlier(until, conf->next_probe);
+	else if (conf->witness || !llist_empty(&conf->paced))
+		until = mp_earlier(until, now + MP_TRIAL_INTERVAL);
+	if (state == MP_PARKING && seconds >= 0)
+		until = mp_earlier(until, conf->down_since + (unsigned long)seconds * HZ);
+	for (slot = 0; slot < conf->nr_paths; slot++)
+		if (READ_ONCE(conf->paths[slot].heals))
+			until = mp_earlier(until, mp_next_return_probe(&conf->paths[slot]));
+
+	if (until == now + MP_LONG)
+		return MAX_SCHEDULE_TIMEOUT;
 	return time_after(until, now) ? until - now : 1;
 }
 
@@ -1349,6 +1943,7 @@ static void mp_retry_thread(struct md_thread *thread)
 	mp_fail_down_path(conf);
 	if (!READ_ONCE(conf->nr_live) && READ_ONCE(conf->state) == MP_WORKING)
 		mp_no_path(conf, NULL);
+	mp_probe_failed_paths(conf);
 
 	if (READ_ONCE(conf->state) != MP_WORKING) {
 		mp_wait_for_path(conf);
@@ -1433,13 +2028,28 @@ static struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *
 	return NULL;
 }
 
+/*
+ * Does a user ask for it, with mdadm --fail or in sysfs?  Our own errors take
+ * another way, so the only other one who calls is super_written(), the end of a
+ * superblock write.  That runs in an interrupt, in a kernel thread, or inside
+ * submit_bio() of whoever writes the superblock, and there current->bio_list is
+ * set.  (mddev->pending_writes does not tell: the ioctl of mdadm --fail takes no
+ * lock, so it may come while a superblock is written.)
+ */
+static bool mp_user_asks(void)
+{
+	return in_task() && !(current->flags & PF_KTHREAD) && !current->bio_list;
+}
+
 /**
  * multipath_error - md core's error handler: a path failed
  * @mddev: the array
  * @rdev: the path, or a spare
  *
- * Called through md_error() for an error of I/O, for a superblock that could
- * not be written, and for mdadm --fail.  The last live path is left alone (R3).
+ * Called through md_error() for a superblock that could not be written, which is
+ * an error of the path like any other, and for mdadm --fail, which no probe is to
+ * undo.  Not for a path that has failed already: md core sees to that.  The last
+ * live path is left alone (R3).
  *
  * Context: any, so no mutex (R10).  Takes mp_conf::lock.
  */
@@ -1447,7 +2057,6 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 {
 	struct mp_conf *conf = mddev->private;
 	struct mp_path *path;
-	unsigned int left;
 	unsigned long flags;
 	bool was_live;
 
@@ -1461,18 +2070,15 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 		mp_suspect(path);
 		return;
 	}
-	clear_bit(In_sync, &rdev->flags);
-	set_bit(Faulty, &rdev->flags);
-	__mp_count_paths(conf);
-	left = conf->nr_live;
+	if (path)
+		__mp_set_failed(path, rdev, !mp_user_asks());
+	else
+		set_bit(Faulty, &rdev->flags);
 	spin_unlock_irqrestore(&conf->lock, flags);
 
-	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
-	/* A trial may have been about to use it. */
-	md_wakeup_thread(conf->retry_thread);
+	mp_path_changed(conf, rdev);
 	if (was_live)
-		pr_crit("md/multipath:%s: path %pg failed; I/O goes on over %u of %u paths\n",
-			mdname(mddev), rdev->bdev, left, conf->nr_paths);
+		mp_say_failed(conf, path, rdev);
 }
 
 /* The first path of the array other than @rdev, to compare it with. */
@@ -1546,15 +2152,19 @@ static int mp_check_path(struct mddev *mddev, struct md_rdev *rdev)
 static void mp_fill_slot(struct mp_conf *conf, struct mp_path *path,
 			 struct md_rdev *rdev, bool in_sync)
 {
+	mp_known_disk(rdev->bdev, &path->disk);
+	path->refused = false;
 	spin_lock_irq(&conf->lock);
-	WRITE_ONCE(conf->generation, conf->generation + 1);
-	WRITE_ONCE(path->joined, conf->generation);	/* pairs with mp_blame_doubted() */
+	path->has_returned = false;
+	WRITE_ONCE(path->heals, false);
+	WRITE_ONCE(path->leaving, false);
 	rdev->raid_disk = path->slot;
-	assign_bit(In_sync, &rdev->flags, in_sync);
+	clear_bit(In_sync, &rdev->flags);
 	rcu_assign_pointer(path->rdev, rdev);
-	__mp_count_paths(conf);
-	if (in_sync && conf->state != MP_WORKING)
-		__mp_set_state(conf, MP_WORKING);
+	if (in_sync)
+		__mp_set_live(path, rdev);
+	else
+		__mp_count_paths(conf);
 	spin_unlock_irq(&conf->lock);
 	md_wakeup_thread(conf->retry_thread);
 }
@@ -1606,6 +2216,9 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 	err = mp_check_path(mddev, rdev);
 	if (err)
 		return err;
+	err = mp_check_identity(conf, rdev->bdev);
+	if (err)
+		return err;
 	err = mddev_stack_new_rdev(mddev, rdev);
 	if (err)
 		return err;
@@ -1613,6 +2226,7 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 	if (!rdev->sectors)
 		rdev->sectors = bdev_nr_sectors(rdev->bdev) - rdev->data_offset;
 	mp_fill_slot(conf, path, rdev, true);
+	schedule_work(&conf->tell_work);
 	pr_info("md/multipath:%s: path %pg joined; %u of %u paths are in use\n",
 		mdname(mddev), rdev->bdev, READ_ONCE(conf->nr_live), conf->nr_paths);
 	return 0;
@@ -1627,7 +2241,8 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
  * a path whose device is gone is let go.  Any other keeps its slot, for it may
  * come back, until a user asks (mdadm --remove, or a write to sysfs).
  *
- * Context: sleeps for two grace periods; reconfig_mutex held.
+ * Context: sleeps for two grace periods, and for up to a second while a probe is
+ * at the path; reconfig_mutex held.
  *
  * Return: 0; -EBUSY while the path is live or I/O is still at it.  It never
  * waits for that I/O, which may be hung.
@@ -1643,17 +2258,26 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 	if (by_md && !is_rdev_broken(rdev))
 		return -EBUSY;
 
-	if (mp_rdev_live(rdev))
+	spin_lock_irq(&conf->lock);
+	if (mp_rdev_live(rdev)) {
+		spin_unlock_irq(&conf->lock);
 		return -EBUSY;
+	}
+	WRITE_ONCE(path->leaving, true);	/* pairs with mp_take_for_probe() */
+	spin_unlock_irq(&conf->lock);
 
 	/*
-	 * Who chose the path while it was live has raised in_flight by the end
-	 * of the grace period, and nobody chooses it any more, as only
-	 * mp_fill_slot() makes it live again, under reconfig_mutex.  So 0 is
-	 * final.  The slot is cleared only then: who is at the path uses it.
+	 * Who chose the path while it was live, or to probe it, has raised
+	 * in_flight by the end of the grace period.  Nobody chooses it any more:
+	 * the probe of a failed path looks at leaving, as does its return, and
+	 * mp_fill_slot() needs reconfig_mutex.  So 0 is final.  The slot is cleared
+	 * only then: who is at the path uses it.
 	 */
 	synchronize_rcu();
+	if (READ_ONCE(path->probe_state) != MP_PROBE_IDLE)
+		wait_event_timeout(conf->drained, !mp_in_flight(path), HZ);
 	if (mp_in_flight(path)) {
+		WRITE_ONCE(path->leaving, false);
 		if (!by_md)
 			pr_warn("md/multipath:%s: I/O is still at path %pg: remove it when that has ended\n",
 				mdname(mddev), rdev->bdev);
@@ -1662,12 +2286,61 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 
 	spin_lock_irq(&conf->lock);
 	RCU_INIT_POINTER(path->rdev, NULL);
+	WRITE_ONCE(path->heals, false);
 	spin_unlock_irq(&conf->lock);
 	/* mp_blame_doubted() may still be at the rdev, which md core takes apart next. */
 	synchronize_rcu();
 	/* A spare may take the slot: up to 6.6 md core does not look by itself. */
 	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
 	return 0;
+}
+
+/* -------- user space is told -------- */
+
+static void mp_tell(struct mp_conf *conf, const char *name, bool live)
+{
+	char action[] = "MD_ACTION=PATH_REINSTATED";
+	char path[32], valid[32];
+	char *env[] = { action, path, valid, NULL };
+
+	if (!live)
+		strscpy(action, "MD_ACTION=PATH_FAILED", sizeof(action));
+	snprintf(path, sizeof(path), "MD_PATH=%s", name);
+	snprintf(valid, sizeof(valid), "MD_NR_VALID_PATHS=%u", READ_ONCE(conf->nr_live));
+	kobject_uevent_env(&disk_to_dev(conf->mddev->gendisk)->kobj, KOBJ_CHANGE, env);
+}
+
+/*
+ * One change uevent of the array for each path that is live and was not, or the
+ * other way round, since the last one: mdadm --monitor would wait for its next
+ * look without it.  Not while no path works: who hears it reads the array.
+ *
+ * Context: a work item, as uevents sleep and allocate.  It runs alone.
+ */
+static void mp_tell_work(struct work_struct *work)
+{
+	struct mp_conf *conf = container_of(work, struct mp_conf, tell_work);
+	unsigned int slot;
+
+	for (slot = 0; slot < conf->nr_paths; slot++) {
+		struct mp_path *path = &conf->paths[slot];
+		char name[BDEVNAME_SIZE];
+		struct md_rdev *rdev;
+		bool live;
+
+		if (READ_ONCE(conf->state) != MP_WORKING)	/* __mp_set_state() has us called again */
+			return;
+		rcu_read_lock();
+		rdev = rcu_dereference(path->rdev);
+		live = rdev && mp_rdev_live(rdev);
+		if (rdev)
+			snprintf(name, sizeof(name), "%pg", rdev->bdev);
+		rcu_read_unlock();
+
+		if (rdev && live != path->told_live)
+			mp_tell(conf, name, live);
+		path->told_live = live;
+	}
 }
 
 /* -------- tunables, in /sys/block/mdX/md/ -------- */
@@ -1708,8 +2381,78 @@ static ssize_t no_path_retry_store(struct mddev *mddev, const char *page, size_t
 static struct md_sysfs_entry mp_no_path_retry =
 	__ATTR(no_path_retry, 0644, no_path_retry_show, no_path_retry_store);
 
+static ssize_t probe_interval_show(struct mddev *mddev, char *page)
+{
+	struct mp_conf *conf = mddev->private;
+
+	return sysfs_emit(page, "%u\n", READ_ONCE(conf->probe_interval));
+}
+
+static ssize_t probe_interval_store(struct mddev *mddev, const char *page, size_t len)
+{
+	struct mp_conf *conf = mddev->private;
+	unsigned int seconds;
+
+	if (kstrtouint(page, 10, &seconds) || !seconds || seconds > MP_MAX_PROBE_INTERVAL)
+		return -EINVAL;
+	WRITE_ONCE(conf->probe_interval, seconds);
+	md_wakeup_thread(conf->retry_thread);
+	return len;
+}
+
+/* Seconds between two probes of a path that does not work. */
+static struct md_sysfs_entry mp_probe_interval_entry =
+	__ATTR(probe_interval, 0644, probe_interval_show, probe_interval_store);
+
+/* The slot whose device has this name, as in /proc/mdstat. */
+static struct mp_path *__mp_path_named(struct mp_conf *conf, const char *name)
+{
+	char own[BDEVNAME_SIZE];
+	unsigned int slot;
+
+	lockdep_assert_held(&conf->lock);
+
+	for (slot = 0; slot < conf->nr_paths; slot++) {
+		struct md_rdev *rdev = mp_rdev(&conf->paths[slot]);
+
+		if (!rdev)
+			continue;
+		snprintf(own, sizeof(own), "%pg", rdev->bdev);
+		if (sysfs_streq(name, own))
+			return &conf->paths[slot];
+	}
+	return NULL;
+}
+
+/* Let a probe bring a path back that a user has failed, or end its hold-down. */
+static ssize_t reinstate_store(struct mddev *mddev, const char *page, size_t len)
+{
+	struct mp_conf *conf = mddev->private;
+	struct mp_path *path;
+
+	spin_lock_irq(&conf->lock);
+	path = __mp_path_named(conf, page);
+	if (path && !mp_rdev_live(mp_rdev(path))) {
+		path->hold = 0;
+		path->failed_at = jiffies;
+		path->probed_at = jiffies - mp_probe_interval(conf);
+		WRITE_ONCE(path->heals, true);
+	}
+	spin_unlock_irq(&conf->lock);
+	if (!path)
+		return -EINVAL;
+	md_wakeup_thread(conf->retry_thread);
+	return len;
+}
+
+/* The name of a failed path, as in /proc/mdstat. */
+static struct md_sysfs_entry mp_reinstate =
+	__ATTR(reinstate, 0200, NULL, reinstate_store);
+
 static struct attribute *mp_attributes[] = {
 	&mp_no_path_retry.attr,
+	&mp_probe_interval_entry.attr,
+	&mp_reinstate.attr,
 	NULL
 };
 
@@ -1721,8 +2464,10 @@ static const struct attribute_group mp_attribute_group = {
 
 static void mp_free_path(struct mp_path *path)
 {
-	if (path->sender)
+	if (path->sender) {
+		cancel_work_sync(&path->check_work);
 		destroy_workqueue(path->sender);
+	}
 	if (path->probe_page)
 		__free_page(path->probe_page);
 	kfree(path->probe);
@@ -1735,6 +2480,7 @@ static int mp_init_path(struct mp_conf *conf, struct mp_path *path)
 	path->slot = path - conf->paths;
 	init_llist_head(&path->to_send);
 	INIT_WORK(&path->send_work, mp_send_work);
+	INIT_WORK(&path->check_work, mp_check_work);
 
 	path->in_flight = alloc_percpu(long);
 	path->probe_page = alloc_page(GFP_KERNEL);
@@ -1771,6 +2517,8 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	conf->nr_paths = mddev->raid_disks;
 	conf->mddev = mddev;
 	conf->no_path_retry = MP_NO_PATH_RETRY;
+	conf->probe_interval = MP_PROBE_INTERVAL;
+	INIT_WORK(&conf->tell_work, mp_tell_work);
 	spin_lock_init(&conf->lock);
 	init_llist_head(&conf->failed);
 	init_llist_head(&conf->judged);
@@ -1828,6 +2576,9 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 		err = mp_check_path(mddev, rdev);
 		if (err)
 			return err;
+		err = mp_check_identity(conf, rdev->bdev);
+		if (err)
+			return err;
 		if (mp_rdev(&conf->paths[slot])) {
 			pr_warn("md/multipath:%s: %pg wants slot %d, which is taken\n",
 				mdname(mddev), rdev->bdev, slot);
@@ -1835,6 +2586,7 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 		}
 		mp_fill_slot(conf, &conf->paths[slot], rdev,
 			     !test_bit(Faulty, &rdev->flags));
+		conf->paths[slot].told_live = mp_rdev_live(rdev);
 	}
 	if (!conf->nr_live) {
 		pr_warn("md/multipath:%s: no path works: not started\n", mdname(mddev));
@@ -1974,6 +2726,7 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	mp_fail_waiting(conf);
 	/* The last completion may still be about to wake mp_shut_gate(). */
 	synchronize_rcu();
+	cancel_work_sync(&conf->tell_work);
 	/* The paths' work has nothing to do, and ends here if it still runs. */
 	mp_free_conf(conf);
 }

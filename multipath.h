@@ -68,14 +68,31 @@ enum mp_state {
 
 /*
  * A probe is one small read of a path.  The retry thread starts it, the path's
- * work sends it, its completion hands it back.
+ * work sends it, its completion hands it back.  When a failed path has answered,
+ * check_work has a second part: which disk is it?
  */
 enum mp_probe_state {
 	MP_PROBE_IDLE,		/* the retry thread's */
-	MP_PROBE_SENT,		/* the work's, then the lower driver's */
+	MP_PROBE_SENT,		/* a work's, then the lower driver's */
 	MP_PROBE_OK,		/* back with the retry thread: the path works */
 	MP_PROBE_DOUBTFUL,	/* back: this place of the disk can't be read */
 	MP_PROBE_FAILED,	/* back: the path does not work */
+	MP_PROBE_SAME_DISK,	/* back: it leads to the disk that it led to */
+	MP_PROBE_STRANGER,	/* back: it leads to another one */
+};
+
+/* How a device says which disk it is: a designator of SCSI's VPD page 83h. */
+struct mp_identity {
+	u8			type;		/* enum blk_unique_id; 0: it does not say */
+	u8			length;
+	u8			id[16];
+};
+
+/* What a path leads to. */
+struct mp_disk {
+	struct mp_identity	identity;
+	sector_t		sectors;	/* of the whole disk */
+	unsigned int		block_size;	/* bytes, logical */
 };
 
 /*
@@ -87,7 +104,22 @@ struct mp_path {
 	long __percpu		*in_flight;	/* submit adds, completion takes off, on its CPU */
 	struct mp_conf		*conf;		/* fixed */
 	unsigned int		slot;		/* fixed: the index in mp_conf::paths */
-	u32			joined;		/* mp_conf::generation of this rdev; lock */
+	u32			joined;		/* mp_conf::generation when it went live; lock */
+
+	/* What becomes of it when it has failed.  lock; peeked. */
+	bool			heals;		/* it failed by itself, and may come back so */
+	bool			leaving;	/* a user removes it: no probe, no return */
+	bool			has_returned;	/* at returned_at */
+	unsigned long		returned_at;	/* jiffies */
+	unsigned long		failed_at;	/* jiffies */
+	unsigned long		probed_at;	/* jiffies; for its return, or it has just failed */
+	unsigned long		hold;		/* jiffies that it stays out at least */
+
+	struct mp_disk		disk;		/* when it joined; fixed while it has the slot */
+	struct work_struct	check_work;	/* asks for the disk of now; has in_flight raised */
+	bool			refused;	/* check_work has said that it is another one */
+
+	bool			told_live;	/* what user space was told last; tell_work's */
 
 	/* What the retry thread sends may block here, and only here (R9). */
 	struct workqueue_struct	*sender;	/* fixed */
@@ -96,6 +128,7 @@ struct mp_path {
 
 	enum mp_probe_state	probe_state;	/* who owns the rest; release, acquire */
 	bool			probe_to_send;	/* the retry thread sets, the work clears */
+	bool			probe_is_return;	/* of a failed path, to see if it is back */
 	u32			probe_joined;	/* mp_path::joined when it was started */
 	unsigned int		probe_place;	/* which place of the disk it reads */
 	struct page		*probe_page;
@@ -124,6 +157,8 @@ struct mp_conf {
 	wait_queue_head_t	drained;	/* who shut the gate waits here */
 
 	int			no_path_retry;	/* lock; seconds, -1 for ever; peeked */
+	unsigned int		probe_interval;	/* seconds; peeked */
+	struct work_struct	tell_work;	/* tells user space what became of the paths */
 	struct mp_path		*suspect;	/* any context sets, the retry thread takes */
 
 	/* The retry thread's alone. */

@@ -474,12 +474,21 @@ prefer_path() {
 	done
 }
 
-# Make a path that was pulled and failed a member again.
+# What has failed stays so, until it is brought back: for errors that last a moment,
+# or that no probe meets.
+keep_failed_paths_out() {
+	set_tunable probe_interval 3600
+}
+
+# Make a path that has failed work again, without waiting until it is probed.
 bring_back() {
 	plug_path "$1"
-	wait_for run_quietly mdadm "$MD" --remove "$1"
-	run_quietly mdadm "$MD" --add "$1"
-	wait_for path_state "$1" in_sync
+	wait_for reinstated "$1"
+}
+
+# A path that is probed at this moment is reinstated only when that has failed.
+reinstated() {
+	path_state "$1" in_sync || ! in_md reinstate "$(name_of "$1")" || path_state "$1" in_sync
 }
 
 # Pull each path in turn while I/O goes over it, and bring it back.
