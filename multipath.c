@@ -53,10 +53,11 @@
  * R6. Nothing on the submit and complete path writes a cache line that all
  *     CPUs share.  Written are: the bio's own lines; its record's two, which come
  *     from a list of the submitting CPU and go to one of the completing CPU, and
- *     the heads of those; one counter of the path, of that CPU; with iostat on, the
+ *     the heads of those; a counter of the path, of that CPU; with iostat on, the
  *     array's own counters, of that CPU.  Of struct mp_conf, struct mp_path, the
  *     rdev and the mddev everything is only read.  (md core's active_io is a
- *     percpu_ref.)  So 64 CPUs meet for the first time in the lower driver.
+ *     percpu_ref.)  So 64 CPUs meet for the first time in the lower driver.  Policy
+ *     queue-depth is the exception: how many bios a path has, all CPUs count.
  * R7. md_account_bio() is not used: it pins active_io until the bio completes,
  *     and then a bio that waits for a path keeps md from adding one.
  * R8. When no path works, bios wait for at most no_path_retry seconds, as master
@@ -83,6 +84,9 @@
  *     what they were.  They are asked of the device then, as what the kernel knows
  *     of it may be from before its failure.  A device without an id is accepted:
  *     a line says that it can't be checked.
+ * R13. Bios go to the live paths of the lowest rank, and iopolicy chooses among
+ *     those.  A standby path (write-mostly) is behind the others, and a path at
+ *     which something has waited for longer than stall_timeout is behind these.
  *
  * Order.  Nobody may rely on the order of two overlapping writes that are in
  * flight at once; who wants one waits for the first to complete.  The first
@@ -149,6 +153,13 @@
 
 /* Places of the disk that a probe reads before it says that a path does not work. */
 #define MP_PROBE_PLACES		3
+
+/* A path that has had no answer for so many ms is passed over, unless stall_timeout says otherwise. */
+#define MP_STALL_TIMEOUT	2000
+#define MP_MAX_STALL_TIMEOUT	3600000
+
+/* How often in that time the thread looks. */
+#define MP_WATCHES		4
 
 /* Seconds that bios wait for a path, unless no_path_retry says otherwise; its limit. */
 #define MP_NO_PATH_RETRY	30
@@ -280,32 +291,133 @@ static void mp_suspect(struct mp_path *path)
 
 /* -------- choosing a path -------- */
 
-/*
- * The first path in sync that is not write-mostly, else the first in sync.
- * Slots in @tried are passed over.
- */
-static struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried)
+/* The lower the better; only the lowest get bios. */
+static unsigned int mp_rank(const struct mp_path *path, u64 tried)
 {
-	struct mp_path *standby = NULL;
-	unsigned int slot;
+	struct md_rdev *rdev = rcu_dereference_check(path->rdev, rcu_read_lock_sched_held());
+
+	if (!rdev || !mp_rdev_live(rdev) || (tried & BIT_ULL(path->slot)))
+		return MP_UNUSABLE;
+	return READ_ONCE(path->stalled) +	/* pairs with mp_watch_path() */
+	       (test_bit(WriteMostly, &rdev->flags) ? MP_RANK_STANDBY : 0);
+}
+
+/* The first of the best. */
+static struct mp_path *mp_choose_failover(struct mp_conf *conf, u64 tried)
+{
+	unsigned int slot, rank, lowest = MP_UNUSABLE;
+	struct mp_path *best = NULL;
 
 	for (slot = 0; slot < conf->nr_paths; slot++) {
-		struct mp_path *path = &conf->paths[slot];
-		struct md_rdev *rdev = rcu_dereference_check(path->rdev,
-							     rcu_read_lock_sched_held());
-
-		if (!rdev || !mp_rdev_live(rdev) || (tried & BIT_ULL(slot)))
-			continue;
-		if (likely(!test_bit(WriteMostly, &rdev->flags)))
-			return path;
-		if (!standby)
-			standby = path;
+		rank = mp_rank(&conf->paths[slot], tried);
+		if (rank < lowest) {
+			best = &conf->paths[slot];
+			lowest = rank;
+		}
+		if (likely(!rank))
+			break;
 	}
-	return standby;
+	return best;
+}
+
+/* The next of the best after the one that was chosen last on this CPU. */
+static struct mp_path *mp_choose_round_robin(struct mp_conf *conf, u64 tried)
+{
+	unsigned int slot = this_cpu_read(*conf->turn);
+	unsigned int i, rank, lowest = MP_UNUSABLE;
+	struct mp_path *best = NULL;
+
+	for (i = 0; i < conf->nr_paths; i++) {
+		if (++slot >= conf->nr_paths)
+			slot = 0;
+		rank = mp_rank(&conf->paths[slot], tried);
+		if (rank < lowest) {
+			best = &conf->paths[slot];
+			lowest = rank;
+		}
+		if (likely(!rank))
+			break;
+	}
+	if (likely(best))
+		this_cpu_write(*conf->turn, best->slot);
+	return best;
+}
+
+/* The one with the fewest bios of the best. */
+static struct mp_path *mp_choose_queue_depth(struct mp_conf *conf, u64 tried)
+{
+	unsigned int slot, rank, lowest = MP_UNUSABLE;
+	struct mp_path *best = NULL;
+	int depth, least = INT_MAX;
+
+	for (slot = 0; slot < conf->nr_paths; slot++) {
+		rank = mp_rank(&conf->paths[slot], tried);
+		if (rank > lowest || rank == MP_UNUSABLE)
+			continue;
+		depth = atomic_read(&conf->paths[slot].depth);
+		if (rank < lowest || depth < least) {
+			best = &conf->paths[slot];
+			lowest = rank;
+			least = depth;
+		}
+	}
+	return best;
+}
+
+/* The nearest of the best to the memory of this CPU; one of an unknown node is far. */
+static struct mp_path *mp_choose_numa(struct mp_conf *conf, u64 tried)
+{
+	unsigned int slot, rank, lowest = MP_UNUSABLE;
+	struct mp_path *best = NULL;
+	int node, distance, least = INT_MAX;
+
+	for (slot = 0; slot < conf->nr_paths; slot++) {
+		rank = mp_rank(&conf->paths[slot], tried);
+		if (rank > lowest || rank == MP_UNUSABLE)
+			continue;
+		node = conf->paths[slot].node;
+		distance = node == NUMA_NO_NODE ? INT_MAX - 1 :
+						  node_distance(numa_node_id(), node);
+		if (rank < lowest || distance < least) {
+			best = &conf->paths[slot];
+			lowest = rank;
+			least = distance;
+		}
+	}
+	return best;
+}
+
+/* A path of the lowest rank, as the policy wants it.  Slots in @tried are passed over. */
+static struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried)
+{
+	switch (READ_ONCE(conf->policy)) {
+	case MP_ROUND_ROBIN:
+		return mp_choose_round_robin(conf, tried);
+	case MP_QUEUE_DEPTH:
+		return mp_choose_queue_depth(conf, tried);
+	case MP_NUMA:
+		return mp_choose_numa(conf, tried);
+	default:
+		return mp_choose_failover(conf, tried);
+	}
+}
+
+/* Count a bio at a path.  Returns the ticket that mp_put_path() needs. */
+static u8 mp_count(const struct mp_conf *conf, struct mp_path *path)
+{
+	u8 ticket = READ_ONCE(path->epoch);	/* pairs with mp_watch_path() */
+
+	this_cpu_inc(path->tally->begun[ticket]);
+	if (READ_ONCE(conf->policy) == MP_QUEUE_DEPTH) {
+		atomic_inc(&path->depth);
+		ticket |= MP_TICKET_DEPTH;
+	}
+	return ticket;
 }
 
 /*
- * Take a path for a bio: the bio counts as in flight there until mp_put_path().
+ * Take a path for a bio: the bio counts as in flight there until mp_put_path(), to
+ * which @ticket has to be given.
  *
  * The bar is looked at, the path chosen and the bio counted in one RCU section,
  * so that who shuts the gate or clears the slot has only to wait for a grace
@@ -314,7 +426,7 @@ static struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried)
  *	CPU0 mp_shut_gate()			CPU1 here
  *	gate++, barred				rcu_read_lock_sched()
  *	synchronize_rcu()			barred? no
- *	  waits for CPU1			this_cpu_inc(in_flight)
+ *	  waits for CPU1			this_cpu_inc(begun)
  *	sum of in_flight: sees CPU1's bio	rcu_read_unlock_sched()
  *
  * It is the sched flavour of RCU, as it costs two instructions where the other,
@@ -322,7 +434,7 @@ static struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried)
  *
  * Returns the path; NULL if none is left; ERR_PTR(-EBUSY) if bios have to wait.
  */
-static struct mp_path *mp_take_path(struct mp_conf *conf, u64 tried)
+static struct mp_path *mp_take_path(struct mp_conf *conf, u64 tried, u8 *ticket)
 {
 	struct mp_path *path;
 
@@ -332,7 +444,7 @@ static struct mp_path *mp_take_path(struct mp_conf *conf, u64 tried)
 	} else {
 		path = mp_choose_path(conf, tried);
 		if (likely(path))
-			this_cpu_inc(*path->in_flight);
+			*ticket = mp_count(conf, path);
 	}
 	rcu_read_unlock_sched();
 	return path;
@@ -354,7 +466,7 @@ static bool mp_take_for_probe(struct mp_path *path, bool returning)
 		(returning ? READ_ONCE(path->heals) && !READ_ONCE(path->leaving) :
 			     mp_rdev_live(rdev));
 	if (taken)
-		this_cpu_inc(*path->in_flight);
+		path->probe_ticket = mp_count(conf, path);
 	rcu_read_unlock_sched();
 	return taken;
 }
@@ -364,10 +476,12 @@ static bool mp_take_for_probe(struct mp_path *path, bool returning)
  * used after this: removal lets the rdev go when the sum of in_flight is 0, and
  * free() the rest, after the RCU section that covers the wake-up here.
  */
-static void mp_put_path(struct mp_conf *conf, struct mp_path *path)
+static void mp_put_path(struct mp_conf *conf, struct mp_path *path, u8 ticket)
 {
 	rcu_read_lock_sched();
-	this_cpu_dec(*path->in_flight);
+	this_cpu_inc(path->tally->ended[ticket & MP_TICKET_EPOCH]);
+	if (unlikely(ticket & MP_TICKET_DEPTH))
+		atomic_dec(&path->depth);
 	if (likely(!READ_ONCE(conf->barred))) {	/* pairs with mp_shut_gate() */
 		rcu_read_unlock_sched();
 		return;
@@ -379,15 +493,24 @@ static void mp_put_path(struct mp_conf *conf, struct mp_path *path)
 	rcu_read_unlock();
 }
 
-/* Exact once no bio can be added: after a grace period with gate or slot shut. */
-static long mp_in_flight(const struct mp_path *path)
+/* Bios of one epoch that are at a path. */
+static long mp_in_flight_of(const struct mp_path *path, unsigned int epoch)
 {
 	long sum = 0;
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(*per_cpu_ptr(path->in_flight, cpu));
+	for_each_possible_cpu(cpu) {
+		const struct mp_tally *tally = per_cpu_ptr(path->tally, cpu);
+
+		sum += READ_ONCE(tally->begun[epoch]) - READ_ONCE(tally->ended[epoch]);
+	}
 	return sum;
+}
+
+/* Exact once no bio can be added: after a grace period with gate or slot shut. */
+static long mp_in_flight(const struct mp_path *path)
+{
+	return mp_in_flight_of(path, 0) + mp_in_flight_of(path, 1);
 }
 
 static bool mp_is_drained(const struct mp_conf *conf)
@@ -730,6 +853,7 @@ static void mp_finish(struct mp_io *io, blk_status_t status)
 	struct mp_conf *conf = io->conf;
 	struct mp_path *path = io->path;
 	struct bio *master = io->master;
+	u8 ticket = io->ticket;
 
 	if (likely(!io->cloned))
 		mp_restore(io);
@@ -737,7 +861,7 @@ static void mp_finish(struct mp_io *io, blk_status_t status)
 		bio_end_io_acct(master, io->start_time);
 	mp_free_io(io);
 	if (likely(path))
-		mp_put_path(conf, path);
+		mp_put_path(conf, path, ticket);
 
 	if (unlikely(status))
 		master->bi_status = status;
@@ -749,11 +873,12 @@ static void mp_retry_later(struct mp_io *io)
 {
 	struct mp_conf *conf = io->conf;
 	struct mp_path *path = io->path;
+	u8 ticket = io->ticket;
 
 	io->path = NULL;
 	llist_add(&io->node, &conf->failed);
 	md_wakeup_thread(conf->retry_thread);
-	mp_put_path(conf, path);
+	mp_put_path(conf, path, ticket);
 }
 
 /* The lower driver is done with a bio, the master itself or its clone.  Any context. */
@@ -866,8 +991,9 @@ static struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio)
 {
 	struct mp_path *path;
 	struct mp_io *io;
+	u8 ticket;
 
-	path = mp_take_path(conf, 0);
+	path = mp_take_path(conf, 0, &ticket);
 	if (IS_ERR_OR_NULL(path))
 		return NULL;
 	io = mp_alloc_io(conf, bio);
@@ -877,6 +1003,7 @@ static struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio)
 		goto out_free_io;
 
 	io->path = path;
+	io->ticket = ticket;
 	/* Asked once: iostat may be switched off while the bio is away. */
 	io->accounted = blk_queue_io_stat(conf->mddev->gendisk->queue);
 	if (io->accounted)
@@ -886,7 +1013,7 @@ static struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio)
 out_free_io:
 	mp_free_io(io);
 out_put_path:
-	mp_put_path(conf, path);
+	mp_put_path(conf, path, ticket);
 	return NULL;
 }
 
@@ -964,12 +1091,12 @@ static void mp_new_round(struct mp_io *io)
 static struct mp_path *mp_take_retry_path(struct mp_io *io)
 {
 	struct mp_conf *conf = io->conf;
-	struct mp_path *path = mp_take_path(conf, io->tried);
+	struct mp_path *path = mp_take_path(conf, io->tried, &io->ticket);
 
 	if (path || io->patient || !mp_is_last(conf))
 		return path;
 
-	path = mp_take_path(conf, 0);
+	path = mp_take_path(conf, 0, &io->ticket);
 	if (!IS_ERR_OR_NULL(path))
 		io->patient = true;
 	return path;
@@ -1008,7 +1135,7 @@ static bool mp_retry(struct mp_io *io)
 		return false;
 
 	if (!mp_prepare(io, mp_rdev(path)->bdev)) {
-		mp_put_path(conf, path);
+		mp_put_path(conf, path, io->ticket);
 		return false;
 	}
 	/* R5: the path's work can wait. */
@@ -1464,11 +1591,12 @@ static struct mp_path *mp_first_path(struct mp_conf *conf)
 static void mp_probe_is_back(struct mp_path *path, enum mp_probe_state result)
 {
 	struct mp_conf *conf = path->conf;
+	u8 ticket = path->probe_ticket;
 
 	smp_store_release(&path->probe_state, result);	/* pairs with mp_hear_probe() */
 	md_wakeup_thread(conf->retry_thread);
 	rcu_read_lock();
-	mp_put_path(conf, path);
+	mp_put_path(conf, path, ticket);
 	wake_up(&conf->drained);	/* multipath_hot_remove_disk() may wait for it */
 	rcu_read_unlock();
 }
@@ -1962,6 +2090,66 @@ static void mp_md_thread(struct md_thread *thread)
 	md_check_recovery(thread->mddev);
 }
 
+/* -------- paths that do not answer -------- */
+
+/*
+ * What is at a path and gets no answer is seen without a look at any bio.  Bios
+ * begin in one epoch; when none of the other epoch is left, the two change places.
+ * From then on all of the older epoch are at least as old as that moment, and when
+ * stall_timeout has passed and they are not gone, the path is stalled: new bios
+ * go elsewhere, as long as there is another live path.  It is in use again when they
+ * are gone.  Nothing is reported to md, and nothing is retried: those at the path
+ * can't be sent again elsewhere, as the device may still write to their pages, or
+ * their data to the disk (see Order, at the top).
+ *
+ * A bio that has read the epoch just before it changes is counted in the older one
+ * a moment later; it is taken for older than it is by an interval at most.
+ */
+static void mp_watch_path(struct mp_path *path, const struct md_rdev *rdev,
+			  unsigned long timeout)
+{
+	unsigned int older = !path->epoch;
+	const char *name = mdname(path->conf->mddev);
+
+	if (!mp_in_flight_of(path, older)) {
+		if (path->stalled)
+			pr_info_ratelimited("md/multipath:%s: path %pg answers again\n",
+					    name, rdev->bdev);
+		if (!path->stalled && !mp_in_flight_of(path, path->epoch))
+			return;
+		WRITE_ONCE(path->stalled, 0);		/* pairs with mp_rank() */
+		WRITE_ONCE(path->epoch, older);		/* pairs with mp_count() */
+		path->epoch_began = jiffies;
+	} else if (!path->stalled && time_after_eq(jiffies, path->epoch_began + timeout)) {
+		WRITE_ONCE(path->stalled, MP_RANK_STALLED);	/* pairs with mp_rank() */
+		pr_warn_ratelimited("md/multipath:%s: path %pg has not answered for %u ms: new I/O goes elsewhere\n",
+				    name, rdev->bdev,
+				    jiffies_to_msecs(jiffies - path->epoch_began));
+	}
+}
+
+/* Deferrable, so that an idle machine is not woken. */
+static void mp_watch_work(struct work_struct *work)
+{
+	struct mp_conf *conf = container_of(work, struct mp_conf, watch_work.work);
+	unsigned long timeout = msecs_to_jiffies(READ_ONCE(conf->stall_timeout));
+	unsigned int slot;
+
+	rcu_read_lock();
+	for (slot = 0; slot < conf->nr_paths; slot++) {
+		struct mp_path *path = &conf->paths[slot];
+		struct md_rdev *rdev = rcu_dereference(path->rdev);
+
+		if (rdev && timeout)
+			mp_watch_path(path, rdev, timeout);
+		else
+			WRITE_ONCE(path->stalled, 0);	/* pairs with mp_rank() */
+	}
+	rcu_read_unlock();
+	if (timeout)
+		queue_delayed_work(system_long_wq, &conf->watch_work, timeout / MP_WATCHES + 1);
+}
+
 /* -------- the gate -------- */
 
 /*
@@ -2153,6 +2341,7 @@ static void mp_fill_slot(struct mp_conf *conf, struct mp_path *path,
 			 struct md_rdev *rdev, bool in_sync)
 {
 	mp_known_disk(rdev->bdev, &path->disk);
+	path->node = bdev_get_queue(rdev->bdev)->node;
 	path->refused = false;
 	spin_lock_irq(&conf->lock);
 	path->has_returned = false;
@@ -2449,7 +2638,61 @@ static ssize_t reinstate_store(struct mddev *mddev, const char *page, size_t len
 static struct md_sysfs_entry mp_reinstate =
 	__ATTR(reinstate, 0200, NULL, reinstate_store);
 
+static ssize_t stall_timeout_show(struct mddev *mddev, char *page)
+{
+	struct mp_conf *conf = mddev->private;
+
+	return sysfs_emit(page, "%u\n", READ_ONCE(conf->stall_timeout));
+}
+
+static ssize_t stall_timeout_store(struct mddev *mddev, const char *page, size_t len)
+{
+	struct mp_conf *conf = mddev->private;
+	unsigned int ms;
+
+	if (kstrtouint(page, 10, &ms) || ms > MP_MAX_STALL_TIMEOUT)
+		return -EINVAL;
+	WRITE_ONCE(conf->stall_timeout, ms);
+	mod_delayed_work(system_long_wq, &conf->watch_work, 0);
+	return len;
+}
+
+/* Milliseconds without an answer after which new I/O goes to other paths; 0: never. */
+static struct md_sysfs_entry mp_stall_timeout =
+	__ATTR(stall_timeout, 0644, stall_timeout_show, stall_timeout_store);
+
+static const char * const mp_policy_names[MP_POLICIES] = {
+	[MP_FAILOVER]		= "failover",
+	[MP_ROUND_ROBIN]	= "round-robin",
+	[MP_QUEUE_DEPTH]	= "queue-depth",
+	[MP_NUMA]		= "numa",
+};
+
+static ssize_t iopolicy_show(struct mddev *mddev, char *page)
+{
+	struct mp_conf *conf = mddev->private;
+
+	return sysfs_emit(page, "%s\n", mp_policy_names[READ_ONCE(conf->policy)]);
+}
+
+static ssize_t iopolicy_store(struct mddev *mddev, const char *page, size_t len)
+{
+	struct mp_conf *conf = mddev->private;
+	int policy = sysfs_match_string(mp_policy_names, page);
+
+	if (policy < 0)
+		return policy;
+	WRITE_ONCE(conf->policy, policy);
+	return len;
+}
+
+/* Which of the paths that are equally good a bio goes to. */
+static struct md_sysfs_entry mp_iopolicy =
+	__ATTR(iopolicy, 0644, iopolicy_show, iopolicy_store);
+
 static struct attribute *mp_attributes[] = {
+	&mp_iopolicy.attr,
+	&mp_stall_timeout.attr,
 	&mp_no_path_retry.attr,
 	&mp_probe_interval_entry.attr,
 	&mp_reinstate.attr,
@@ -2471,7 +2714,7 @@ static void mp_free_path(struct mp_path *path)
 	if (path->probe_page)
 		__free_page(path->probe_page);
 	kfree(path->probe);
-	free_percpu(path->in_flight);
+	free_percpu(path->tally);
 }
 
 static int mp_init_path(struct mp_conf *conf, struct mp_path *path)
@@ -2482,12 +2725,12 @@ static int mp_init_path(struct mp_conf *conf, struct mp_path *path)
 	INIT_WORK(&path->send_work, mp_send_work);
 	INIT_WORK(&path->check_work, mp_check_work);
 
-	path->in_flight = alloc_percpu(long);
+	path->tally = alloc_percpu(struct mp_tally);
 	path->probe_page = alloc_page(GFP_KERNEL);
 	path->probe = kmalloc(sizeof(*path->probe), GFP_KERNEL);
 	path->sender = alloc_ordered_workqueue("%s_mp%u", WQ_MEM_RECLAIM,
 					       mdname(conf->mddev), path->slot);
-	if (!path->in_flight || !path->probe_page || !path->probe || !path->sender)
+	if (!path->tally || !path->probe_page || !path->probe || !path->sender)
 		return -ENOMEM;
 	return 0;
 }
@@ -2501,6 +2744,7 @@ static void mp_free_conf(struct mp_conf *conf)
 		mp_free_path(&conf->paths[slot]);
 	for (kind = 0; kind < MP_KINDS; kind++)
 		mempool_exit(&conf->ios[kind]);
+	free_percpu(conf->turn);
 	kfree(conf);
 }
 
@@ -2518,6 +2762,8 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	conf->mddev = mddev;
 	conf->no_path_retry = MP_NO_PATH_RETRY;
 	conf->probe_interval = MP_PROBE_INTERVAL;
+	conf->stall_timeout = MP_STALL_TIMEOUT;
+	INIT_DEFERRABLE_WORK(&conf->watch_work, mp_watch_work);
 	INIT_WORK(&conf->tell_work, mp_tell_work);
 	spin_lock_init(&conf->lock);
 	init_llist_head(&conf->failed);
@@ -2528,6 +2774,9 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	init_waitqueue_head(&conf->drained);
 	INIT_LIST_HEAD(&conf->node);
 
+	conf->turn = alloc_percpu(u32);
+	if (!conf->turn)
+		goto out_free_conf;
 	for (kind = 0; kind < MP_KINDS; kind++)
 		if (mempool_init_slab_pool(&conf->ios[kind], MP_RESERVED_IOS, mp_io_cache[kind]))
 			goto out_free_conf;
@@ -2683,6 +2932,7 @@ static int multipath_run(struct mddev *mddev)
 	mutex_lock(&mp_arrays_lock);
 	list_add(&conf->node, &mp_arrays);
 	mutex_unlock(&mp_arrays_lock);
+	queue_delayed_work(system_long_wq, &conf->watch_work, 0);
 
 	/* One disk needs no resync, and md core adds no path before it is done. */
 	mddev->resync_offset = MaxSector;
@@ -2726,6 +2976,7 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	mp_fail_waiting(conf);
 	/* The last completion may still be about to wake mp_shut_gate(). */
 	synchronize_rcu();
+	cancel_delayed_work_sync(&conf->watch_work);
 	cancel_work_sync(&conf->tell_work);
 	/* The paths' work has nothing to do, and ends here if it still runs. */
 	mp_free_conf(conf);

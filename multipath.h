@@ -59,6 +59,39 @@ enum mp_kind {
 	MP_KINDS,
 };
 
+/* Which of the best paths does a bio go to?  Names as in sysfs. */
+enum mp_policy {
+	MP_FAILOVER,		/* the first one */
+	MP_ROUND_ROBIN,		/* each in turn, CPU by CPU */
+	MP_QUEUE_DEPTH,		/* the one with the fewest bios */
+	MP_NUMA,		/* the nearest to the CPU's memory */
+	MP_POLICIES,
+};
+
+/*
+ * The best paths are those of the lowest rank: a sum of these, and 0 for a path
+ * that nothing speaks against.
+ */
+enum mp_rank {
+	MP_RANK_STANDBY	= 1,	/* write-mostly: a user says so */
+	MP_RANK_STALLED	= 2,	/* something at it has had no answer for long */
+	MP_UNUSABLE	= 255,	/* not live, or tried already */
+};
+
+/*
+ * How many bios began and ended at a path, on this CPU: submit and completion add
+ * one each, and what is in flight is the difference of the sums.  There are two
+ * epochs, so that the age of the oldest bio is known (mp_watch_work()).
+ */
+struct mp_tally {
+	unsigned long		begun[2];
+	unsigned long		ended[2];
+};
+
+/* How a bio is counted at its path. */
+#define MP_TICKET_EPOCH		BIT(0)	/* which of the two */
+#define MP_TICKET_DEPTH		BIT(1)	/* in mp_path::depth, too */
+
 /* Is there a path for I/O?  Only the last live path can leave an array without. */
 enum mp_state {
 	MP_WORKING,		/* yes, or nobody knows better yet */
@@ -101,7 +134,11 @@ struct mp_disk {
  */
 struct mp_path {
 	struct md_rdev __rcu	*rdev;		/* see RCU above; changed under mp_conf::lock */
-	long __percpu		*in_flight;	/* submit adds, completion takes off, on its CPU */
+	struct mp_tally __percpu *tally;	/* "in_flight" is its difference */
+	u8			epoch;		/* of bios that begin; watch_work's; peeked */
+	u8			stalled;	/* 0 or MP_RANK_STALLED; watch_work's; peeked */
+	int			node;		/* of the device; NUMA_NO_NODE if unknown */
+	atomic_t		depth;		/* bios in flight, with policy queue-depth */
 	struct mp_conf		*conf;		/* fixed */
 	unsigned int		slot;		/* fixed: the index in mp_conf::paths */
 	u32			joined;		/* mp_conf::generation when it went live; lock */
@@ -119,6 +156,8 @@ struct mp_path {
 	struct work_struct	check_work;	/* asks for the disk of now; has in_flight raised */
 	bool			refused;	/* check_work has said that it is another one */
 
+	unsigned long		epoch_began;	/* jiffies; watch_work's */
+
 	bool			told_live;	/* what user space was told last; tell_work's */
 
 	/* What the retry thread sends may block here, and only here (R9). */
@@ -131,6 +170,7 @@ struct mp_path {
 	bool			probe_is_return;	/* of a failed path, to see if it is back */
 	u32			probe_joined;	/* mp_path::joined when it was started */
 	unsigned int		probe_place;	/* which place of the disk it reads */
+	u8			probe_ticket;	/* of mp_take_for_probe() */
 	struct page		*probe_page;
 	struct bio_vec		probe_vec;
 	struct bio		*probe;
@@ -142,7 +182,9 @@ struct mp_conf {
 	unsigned int		nr_live;	/* lock; paths in sync; peeked */
 	u32			generation;	/* lock; paths that ever joined; peeked */
 	u32			round;		/* lock; times that a path worked again; peeked */
+	enum mp_policy		policy;		/* peeked */
 	unsigned int		nr_paths;	/* fixed: mddev->raid_disks at run() */
+	u32 __percpu		*turn;		/* the slot chosen last, with policy round-robin */
 	struct mddev		*mddev;		/* fixed */
 	struct md_thread __rcu	*retry_thread;	/* set by run(), cleared by free() */
 
@@ -158,6 +200,8 @@ struct mp_conf {
 
 	int			no_path_retry;	/* lock; seconds, -1 for ever; peeked */
 	unsigned int		probe_interval;	/* seconds; peeked */
+	unsigned int		stall_timeout;	/* ms, 0: do not watch; peeked */
+	struct delayed_work	watch_work;	/* looks for paths that do not answer */
 	struct work_struct	tell_work;	/* tells user space what became of the paths */
 	struct mp_path		*suspect;	/* any context sets, the retry thread takes */
 
@@ -205,6 +249,7 @@ struct mp_io {
 	bool			path_error;	/* its last error was a path's (R1) */
 	bool			second_round;	/* has had another round after a trial (R1) */
 	blk_status_t		error;		/* what it gets if no path does it */
+	u8			ticket;		/* MP_TICKET_*, of the path where it is */
 	u32			round;		/* mp_conf::round that it is in */
 	u32			generation;	/* mp_conf::generation at the first doubt */
 	u64			tried;		/* slots tried in this round (R1) */

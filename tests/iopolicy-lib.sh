@@ -1,0 +1,44 @@
+# Sourced by the tests of group iopolicy.
+# shellcheck shell=bash
+
+# reads_of <path>: what it has been sent
+reads_of() {
+	io_count "$1" reads
+}
+
+# read_blocks <number> [fio option]...: at random, direct
+read_blocks() {
+	run_quietly fio --name=reads --filename="$MD" --direct=1 --ioengine=libaio --rw=randread --bs=4k \
+		--iodepth=16 --number_ios="$1" --size=32M --thread --aux-path="$WORK" "${@:2}"
+}
+
+# shares <number>: of so many reads, how many each path gets
+shares() {
+	local path before=() i
+	for path in "${PATHS[@]}"; do
+		before+=("$(reads_of "$path")")
+	done
+	read_blocks "$@"
+	SHARES=()
+	for i in "${!PATHS[@]}"; do
+		SHARES+=($(($(reads_of "${PATHS[i]}") - before[i])))
+	done
+	echo "shares: ${SHARES[*]}"
+}
+
+# make_delayed_paths <ms>...: dm-delay devices over one RAM disk
+make_delayed_paths() {
+	local ms number=0 sectors
+	make_ram_disks 1 32M
+	sectors=$(blockdev --getsz "$DM_STORE")
+	PATHS=()
+	for ms; do
+		defer remove_dm "path$number"
+		dmsetup create "path$number" --table "0 $sectors delay $DM_STORE 0 $ms"
+		PATHS+=("/dev/mapper/path$((number++))")
+	done
+	wait_for_udev
+	for ms in "${PATHS[@]}"; do
+		DM_DEVICE[$ms]=$(readlink --canonicalize "$ms")
+	done
+}
