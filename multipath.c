@@ -16,8 +16,8 @@
  * The life of a path:
  *
  *   live (In_sync) --error of I/O, of a superblock write--> failed (Faulty)
- *   failed --a probe succeeds (R11)--> live
- *   live --mdadm --fail--> failed, until a user reinstates it
+ *   failed --a probe succeeds (R11)--> live again
+ *   any --mdadm --fail--> failed, until a user reinstates it
  *   failed --mdadm --remove, the device is gone--> out of the array
  *   any device --mdadm --add--> live
  *
@@ -73,12 +73,13 @@
  * R10. The error handler and the completions run in any context, so they never
  *     take reconfig_mutex.
  * R11. A path that failed by itself keeps its slot, is probed, and comes back
- *     when it answers and leads to the disk that it led to (R12): at first once per probe_interval, later after each 60th of
- *     the time that it has been away, but at least once in 30 s.  So it is away
- *     for little longer than it has to be, and a path that is dead for good
- *     costs little.  One that fails again within a minute of its return is held
- *     out, each time twice as long, unless no other path works.  What a user has
- *     failed (mdadm --fail) no probe brings back.
+ *     when it answers and leads to the disk that it led to (R12).  It is probed
+ *     once per probe_interval, later after each 60th of the time that it has been
+ *     away, but at least once in 30 s: so it is away for little longer than it
+ *     has to be, and a path that is dead for good costs little.  One that fails
+ *     again within a minute of its return is held out, each time twice as long,
+ *     unless no other path works.  What a user has failed (mdadm --fail) no probe
+ *     brings back.
  * R12. A path joins only if its disk's id is that of the other paths, and returns
  *     only if that id, the size, the block size and the superblock's array are
  *     what they were.  They are asked of the device then, as what the kernel knows
@@ -154,11 +155,11 @@
 /* Places of the disk that a probe reads before it says that a path does not work. */
 #define MP_PROBE_PLACES		3
 
-/* A path that has had no answer for so many ms is passed over, unless stall_timeout says otherwise. */
+/* Milliseconds without an answer after which a path is passed over; stall_timeout's limit. */
 #define MP_STALL_TIMEOUT	2000
 #define MP_MAX_STALL_TIMEOUT	3600000
 
-/* How often in that time the thread looks. */
+/* How often in that time somebody looks. */
 #define MP_WATCHES		4
 
 /* Seconds that bios wait for a path, unless no_path_retry says otherwise; its limit. */
@@ -1214,8 +1215,9 @@ static void mp_fail_waiting(struct mp_conf *conf)
 
 /* -------- which disk does a path lead to? -------- */
 
-/* Bytes that are asked of VPD page 83h. */
+/* Bytes of VPD page 83h: what any device can be asked for, and the most that we look at. */
 #define MP_VPD_SIZE		252
+#define MP_MAX_VPD_SIZE		4092
 
 /* The time that the disk has for each question. */
 #define MP_ASK_TIMEOUT		(5 * HZ)
@@ -1234,21 +1236,21 @@ static bool mp_same_identity(const struct mp_identity *a, const struct mp_identi
 	       !memcmp(a->id, b->id, a->length);
 }
 
-/* For "%s.%*phN" and MP_IDENTITY(): naa.600140500000000000000000000000a1 */
-static const char *mp_identity_kind(const struct mp_identity *identity)
-{
-	switch (identity->type) {
-	case BLK_UID_NAA:
-		return "naa";
-	case BLK_UID_EUI64:
-		return "eui";
-	default:
-		return "unknown";
-	}
-}
+/* Room for naa.600140500000000000000000000000a1 */
+#define MP_IDENTITY_LENGTH	40
 
-#define MP_IDENTITY(identity) \
-	mp_identity_kind(identity), (identity)->length, (identity)->id
+/* For a message.  Returns @text. */
+static const char *mp_identity_text(const struct mp_identity *identity,
+				    char text[MP_IDENTITY_LENGTH])
+{
+	if (mp_has_identity(identity))
+		snprintf(text, MP_IDENTITY_LENGTH, "%s.%*phN",
+			 identity->type == BLK_UID_NAA ? "naa" : "eui",
+			 identity->length, identity->id);
+	else
+		strscpy(text, "without an id", MP_IDENTITY_LENGTH);
+	return text;
+}
 
 /* What the kernel knows of the device's identity, from when it was found. */
 static void mp_known_identity(struct block_device *bdev, struct mp_identity *identity)
@@ -1294,20 +1296,23 @@ static struct scsi_device *mp_scsi_device(struct block_device *bdev)
  *
  * Context: sleeps, up to MP_ASK_TIMEOUT for each of MP_ASK_TRIES.
  *
- * Return: 0; -EIO if it does not answer; -ENXIO or -ENOMEM.
+ * Return: 0; -EIO if it does not answer; -EWOULDBLOCK while all its tags are in
+ * use; -ENXIO or -ENOMEM.
  */
 static int mp_ask(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_length,
 		  void *answer, unsigned int length)
 {
-	typeof(&scsi_alloc_request) alloc_request = symbol_get(scsi_alloc_request);
+	struct request *(*alloc_request)(struct request_queue *q, blk_opf_t opf,
+					 blk_mq_req_flags_t flags);
 	struct scsi_cmnd *command;
 	struct request *rq;
 	int tries, err = -ENXIO;
 
+	alloc_request = symbol_get(scsi_alloc_request);
 	if (!alloc_request)
 		return -ENXIO;
 	for (tries = 0; err && tries < MP_ASK_TRIES; tries++) {
-		rq = alloc_request(sdev->request_queue, REQ_OP_DRV_IN, 0);
+		rq = alloc_request(sdev->request_queue, REQ_OP_DRV_IN, BLK_MQ_REQ_NOWAIT);
 		if (IS_ERR(rq)) {
 			err = PTR_ERR(rq);
 			break;
@@ -1329,6 +1334,15 @@ static int mp_ask(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_leng
 	return err;
 }
 
+/* VPD page 83h, device identification. */
+static int mp_ask_vpd(struct scsi_device *sdev, u8 *page, unsigned int length)
+{
+	const u8 cdb[] = { INQUIRY, 1, 0x83, length >> 8, length & 0xff, 0 };
+	int err = mp_ask(sdev, cdb, sizeof(cdb), page, length);
+
+	return err ?: page[1] == 0x83 ? 0 : -EIO;
+}
+
 /*
  * The identity that the device has now: @known if it is among those that it has,
  * else the first one.
@@ -1336,26 +1350,25 @@ static int mp_ask(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_leng
 static int mp_ask_identity(struct scsi_device *sdev, const struct mp_identity *known,
 			   struct mp_identity *now)
 {
-	static const u8 cdb[] = { INQUIRY, 1, 0x83, 0, MP_VPD_SIZE, 0 };
 	struct mp_identity found;
 	unsigned int at, end;
 	u8 *page;
 	int err;
 
 	memset(now, 0, sizeof(*now));
-	page = kmalloc(MP_VPD_SIZE, GFP_NOIO);
+	page = kmalloc(MP_MAX_VPD_SIZE, GFP_NOIO);
 	if (!page)
 		return -ENOMEM;
-	err = mp_ask(sdev, cdb, sizeof(cdb), page, MP_VPD_SIZE);
+	err = mp_ask_vpd(sdev, page, MP_VPD_SIZE);
+	end = be16_to_cpup((__be16 *)(page + 2)) + 4;
+	if (!err && end > MP_VPD_SIZE) {
+		end = min(end, MP_MAX_VPD_SIZE);
+		err = mp_ask_vpd(sdev, page, end);
+	}
 	if (err)
 		goto out_free;
-	if (page[1] != 0x83) {
-		err = -EIO;
-		goto out_free;
-	}
 
 	/* Each designator: code set, association and type, reserved, length, itself. */
-	end = min(be16_to_cpup((__be16 *)(page + 2)) + 4, MP_VPD_SIZE);
 	for (at = 4; at + 4 <= end && at + 4 + page[at + 3] <= end; at += 4 + page[at + 3]) {
 		memset(&found, 0, sizeof(found));
 		found.type = page[at + 1] & 0xf;
@@ -1422,12 +1435,14 @@ static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 {
 	const char *name = mdname(path->conf->mddev);
 	const struct mp_disk *was = &path->disk;
+	char id_now[MP_IDENTITY_LENGTH], id_was[MP_IDENTITY_LENGTH];
 
 	if (!mp_same_identity(&now->identity, &was->identity)) {
 		if (!path->refused)
-			pr_warn("md/multipath:%s: path %pg is not used: it leads to disk %s.%*phN, and not to %s.%*phN\n",
-				name, mp_rdev(path)->bdev, MP_IDENTITY(&now->identity),
-				MP_IDENTITY(&was->identity));
+			pr_warn("md/multipath:%s: path %pg is not used: it leads to disk %s, and not to %s\n",
+				name, mp_rdev(path)->bdev,
+				mp_identity_text(&now->identity, id_now),
+				mp_identity_text(&was->identity, id_was));
 		return false;
 	}
 	if (now->sectors != was->sectors || now->block_size != was->block_size) {
@@ -1518,6 +1533,7 @@ static enum mp_probe_state mp_check_disk(struct mp_path *path)
  */
 static int mp_check_identity(struct mp_conf *conf, struct block_device *bdev)
 {
+	char id_new[MP_IDENTITY_LENGTH], id_old[MP_IDENTITY_LENGTH];
 	struct mp_identity identity;
 	unsigned int slot;
 
@@ -1533,9 +1549,10 @@ static int mp_check_identity(struct mp_conf *conf, struct block_device *bdev)
 		if (!mp_rdev(path) || !mp_has_identity(&path->disk.identity) ||
 		    mp_same_identity(&identity, &path->disk.identity))
 			continue;
-		pr_warn("md/multipath:%s: %pg leads to disk %s.%*phN, %pg to %s.%*phN: not paths to one disk\n",
-			mdname(conf->mddev), bdev, MP_IDENTITY(&identity),
-			mp_rdev(path)->bdev, MP_IDENTITY(&path->disk.identity));
+		pr_warn("md/multipath:%s: %pg leads to disk %s, %pg to %s: not paths to one disk\n",
+			mdname(conf->mddev), bdev, mp_identity_text(&identity, id_new),
+			mp_rdev(path)->bdev,
+			mp_identity_text(&path->disk.identity, id_old));
 		return -EINVAL;
 	}
 	return 0;
@@ -2517,7 +2534,8 @@ static void mp_tell_work(struct work_struct *work)
 		struct md_rdev *rdev;
 		bool live;
 
-		if (READ_ONCE(conf->state) != MP_WORKING)	/* __mp_set_state() has us called again */
+		/* __mp_set_state() has us called again. */
+		if (READ_ONCE(conf->state) != MP_WORKING)
 			return;
 		rcu_read_lock();
 		rdev = rcu_dereference(path->rdev);

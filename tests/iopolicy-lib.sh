@@ -28,17 +28,10 @@ shares() {
 
 # make_delayed_paths <ms>...: dm-delay devices over one RAM disk
 make_delayed_paths() {
-	local ms number=0 sectors
+	local ms targets=()
 	make_ram_disks 1 32M
-	sectors=$(blockdev --getsz "$DM_STORE")
-	PATHS=()
 	for ms; do
-		defer remove_dm "path$number"
-		dmsetup create "path$number" --table "0 $sectors delay $DM_STORE 0 $ms"
-		PATHS+=("/dev/mapper/path$((number++))")
+		targets+=("delay $DM_STORE 0 $ms")
 	done
-	wait_for_udev
-	for ms in "${PATHS[@]}"; do
-		DM_DEVICE[$ms]=$(readlink --canonicalize "$ms")
-	done
+	lay_dm_targets "${targets[@]}"
 }

@@ -273,18 +273,28 @@ make_dm_paths() {
 
 # lay_dm_paths <n>: n dm-linear devices over DM_STORE, whatever it is.
 lay_dm_paths() {
-	local i sectors
+	local i tables=()
+	for ((i = 0; i < $1; i++)); do
+		tables+=("linear $DM_STORE 0")
+	done
+	lay_dm_targets "${tables[@]}"
+}
+
+# lay_dm_targets <target>...: a device each, of the size of DM_STORE
+lay_dm_targets() {
+	local path sectors target
 
 	sectors=$(blockdev --getsz "$DM_STORE")
 	PATHS=()
-	for ((i = 0; i < $1; i++)); do
-		defer remove_dm "path$i"
-		dmsetup create "path$i" --table "0 $sectors linear $DM_STORE 0"
-		PATHS+=("/dev/mapper/path$i")
+	for target; do
+		path=path${#PATHS[@]}
+		defer remove_dm "$path"
+		dmsetup create "$path" --table "0 $sectors $target"
+		PATHS+=("/dev/mapper/$path")
 	done
 	wait_for_udev
-	for i in "${PATHS[@]}"; do
-		DM_DEVICE[$i]=$(readlink --canonicalize "$i")
+	for path in "${PATHS[@]}"; do
+		DM_DEVICE[$path]=$(readlink --canonicalize "$path")
 	done
 }
 
