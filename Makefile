@@ -14,6 +14,7 @@ ccflags-y += -include $(mp-headers)/md-layout.h -include $(KBUILD_EXTMOD)/compat
 endif
 
 obj-$(CONFIG_MD_MULTIPATH) += multipath.o
+CFLAGS_multipath.o := -I$(src)
 
 else
 

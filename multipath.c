@@ -80,11 +80,11 @@
  *     again within a minute of its return is held out, each time twice as long,
  *     unless no other path works.  What a user has failed (mdadm --fail) no probe
  *     brings back.
- * R12. A path joins only if its disk's id is that of the other paths, and returns
- *     only if that id, the size, the block size and the superblock's array are
- *     what they were.  They are asked of the device then, as what the kernel knows
- *     of it may be from before its failure.  A device without an id is accepted:
- *     a line says that it can't be checked.
+ * R12. A path joins only if its disk's id is that of the other paths, and returns,
+ *     also as the last one, only if that id, the size, the block size and the
+ *     superblock's array are what they were.  When the array runs, they are asked of
+ *     the device, as what the kernel knows of it may be from before its failure.  A
+ *     device without an id is accepted: a line says that it can't be checked.
  * R13. Bios go to the live paths of the lowest rank, and iopolicy chooses among
  *     those.  A standby path (write-mostly) is behind the others, and a path at
  *     which something has waited for longer than stall_timeout is behind these.
@@ -125,6 +125,9 @@
 #include "md.h"
 #include "multipath.h"
 
+#define CREATE_TRACE_POINTS
+#include "multipath_trace.h"
+
 #define MP_VERSION		"0.3.0"
 
 /* Records that each CPU keeps for itself, for all arrays: 8 KiB. */
@@ -146,6 +149,9 @@
 /* A path that is away is probed ever more seldom (R11), but as often as this. */
 #define MP_PROBE_AGEING		60
 #define MP_PROBE_SELDOM		(30UL * HZ)
+
+/* How long the removal of a path waits for a probe that is at it. */
+#define MP_PROBE_GRACE		(HZ / 4)
 
 /* Who fails so soon after its return flaps, and is held out: the first time, at most. */
 #define MP_FLAPS_WITHIN		(60 * HZ)
@@ -253,6 +259,7 @@ static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev)
 	lockdep_assert_held(&conf->lock);
 
 	WRITE_ONCE(path->heals, false);
+	WRITE_ONCE(path->stalled, 0);
 	WRITE_ONCE(conf->generation, conf->generation + 1);
 	WRITE_ONCE(path->joined, conf->generation);	/* pairs with mp_blame_doubted() */
 	clear_bit(Faulty, &rdev->flags);
@@ -262,8 +269,8 @@ static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev)
 		__mp_set_state(conf, MP_WORKING);
 }
 
-/* A path fails; @heals: by itself, so that a probe may bring it back (R11). */
-static void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, bool heals)
+/* A path fails.  Unless a user has asked for it, a probe may bring it back (R11). */
+static void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
 {
 	struct mp_conf *conf = path->conf;
 	unsigned long now = jiffies;
@@ -280,7 +287,12 @@ static void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, bool hea
 		path->hold = clamp(path->hold * 2, MP_MIN_HOLD, MP_MAX_HOLD);
 	path->failed_at = now;
 	path->probed_at = now;
-	WRITE_ONCE(path->heals, heals);
+	path->probe_took = 0;
+	path->reason = reason;
+	path->failures++;
+	WRITE_ONCE(path->heals, reason != MP_BY_USER);
+	trace_path_failed(disk_devt(conf->mddev->gendisk), rdev->bdev->bd_dev, reason,
+			  blk_status_to_errno(READ_ONCE(path->last_error)), conf->nr_live);
 }
 
 /* Have a path probed: there is reason to think that it does not work.  Any context. */
@@ -504,6 +516,20 @@ static long mp_in_flight_of(const struct mp_path *path, unsigned int epoch)
 		const struct mp_tally *tally = per_cpu_ptr(path->tally, cpu);
 
 		sum += READ_ONCE(tally->begun[epoch]) - READ_ONCE(tally->ended[epoch]);
+	}
+	return sum;
+}
+
+/* Bios that ever began at a slot's paths. */
+static unsigned long mp_ios(const struct mp_path *path)
+{
+	unsigned long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		const struct mp_tally *tally = per_cpu_ptr(path->tally, cpu);
+
+		sum += READ_ONCE(tally->begun[0]) + READ_ONCE(tally->begun[1]);
 	}
 	return sum;
 }
@@ -749,14 +775,20 @@ static enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
 	}
 }
 
-/* A path failed or came back: have md core write it down, and say so to who waits. */
+/*
+ * A path failed or came back: have md core write it down, and say so to who waits.
+ * md's thread is the retry thread's to wake, see mp_wake_md().  It is not told to
+ * look at the paths (MD_RECOVERY_NEEDED), for which it would suspend the array, but
+ * when there is one to let go.
+ */
 static void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev)
 {
 	struct mddev *mddev = conf->mddev;
 
 	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
-	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
-	md_wakeup_thread(mddev->thread);
+	if (is_rdev_broken(rdev))
+		set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
+	WRITE_ONCE(conf->md_has_work, true);	/* pairs with mp_wake_md() */
 	if (rdev->sysfs_state)
 		sysfs_notify_dirent(rdev->sysfs_state);
 	md_new_event();
@@ -782,7 +814,7 @@ static void mp_say_failed(const struct mp_conf *conf, const struct mp_path *path
  * Context: any; the caller has the path's in_flight raised, or is in an RCU
  * section.
  */
-static void mp_fail_path(struct mp_path *path, struct md_rdev *rdev)
+static void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
 {
 	struct mp_conf *conf = path->conf;
 	bool failed = false;
@@ -796,7 +828,7 @@ static void mp_fail_path(struct mp_path *path, struct md_rdev *rdev)
 	}
 	spin_lock_irqsave(&conf->lock, flags);
 	if (mp_rdev_live(rdev) && conf->nr_live > 1) {
-		__mp_set_failed(path, rdev, true);
+		__mp_set_failed(path, rdev, reason);
 		failed = true;
 	}
 	spin_unlock_irqrestore(&conf->lock, flags);
@@ -826,7 +858,7 @@ static void mp_blame_doubted(const struct mp_io *io)
 			continue;
 		/* pairs with mp_fill_slot() */
 		if ((s32)(READ_ONCE(path->joined) - io->generation) <= 0)
-			mp_fail_path(path, rdev);
+			mp_fail_path(path, rdev, MP_OUTDONE);
 	}
 	rcu_read_unlock();
 }
@@ -869,6 +901,17 @@ static void mp_finish(struct mp_io *io, blk_status_t status)
 	bio_endio(master);
 }
 
+/* Of the array.  A bio that goes down in place is advanced by now. */
+static sector_t mp_first_sector(const struct mp_io *io)
+{
+	return io->cloned ? io->master->bi_iter.bi_sector : io->iter.bi_sector;
+}
+
+static unsigned int mp_nr_sectors(const struct mp_io *io)
+{
+	return io->cloned ? bio_sectors(io->master) : io->iter.bi_size >> SECTOR_SHIFT;
+}
+
 /* Hand a failed bio to the retry thread; it owns the record from here on. */
 static void mp_retry_later(struct mp_io *io)
 {
@@ -876,6 +919,10 @@ static void mp_retry_later(struct mp_io *io)
 	struct mp_path *path = io->path;
 	u8 ticket = io->ticket;
 
+	atomic64_inc(&conf->failovers);
+	trace_bio_retry(disk_devt(conf->mddev->gendisk), mp_rdev(path)->bdev->bd_dev,
+			mp_first_sector(io), mp_nr_sectors(io),
+			blk_status_to_errno(READ_ONCE(path->last_error)));
 	io->path = NULL;
 	llist_add(&io->node, &conf->failed);
 	md_wakeup_thread(conf->retry_thread);
@@ -897,6 +944,7 @@ static void mp_end_io(struct bio *bio)
 
 	if (!io->error)
 		io->failed_since = jiffies;
+	WRITE_ONCE(io->path->last_error, status);
 
 	switch (mp_classify(status, bio->bi_opf)) {
 	case MP_ANSWER:
@@ -904,7 +952,7 @@ static void mp_end_io(struct bio *bio)
 		return;
 	case MP_PATH_ERROR:
 		io->path_error = true;
-		mp_fail_path(io->path, mp_rdev(io->path));
+		mp_fail_path(io->path, mp_rdev(io->path), MP_IO_ERROR);
 		break;
 	case MP_DOUBTFUL:
 		/* It may be the disk's, so it says more than a path's error. */
@@ -1027,6 +1075,7 @@ static void mp_park(struct mp_conf *conf, struct bio *bio)
 {
 	blk_status_t status = BLK_STS_OK;
 	unsigned long flags;
+	bool waits_for_path;
 
 	spin_lock_irqsave(&conf->lock, flags);
 	if (conf->state == MP_GIVEN_UP)
@@ -1037,8 +1086,11 @@ static void mp_park(struct mp_conf *conf, struct bio *bio)
 		status = BLK_STS_IOERR;
 	else
 		bio_list_add(&conf->parked, bio);
+	waits_for_path = conf->state != MP_WORKING;
 	spin_unlock_irqrestore(&conf->lock, flags);
 
+	if (waits_for_path)
+		atomic64_inc(status ? &conf->refusals : &conf->parkings);
 	if (!status) {
 		md_wakeup_thread(conf->retry_thread);
 		return;
@@ -1204,10 +1256,12 @@ static void mp_fail_waiting(struct mp_conf *conf)
 	struct bio *bio;
 
 	llist_for_each_entry_safe(io, next, failed, node) {
+		atomic64_inc(&conf->refusals);
 		mp_finish(io, BLK_STS_IOERR);
 		cond_resched();
 	}
 	while ((bio = mp_next_parked(conf))) {
+		atomic64_inc(&conf->refusals);
 		bio_io_error(bio);
 		cond_resched();
 	}
@@ -1321,12 +1375,16 @@ static int mp_ask(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_leng
 		err = blk_rq_map_kern(rq, answer, length, GFP_NOIO);
 		if (!err) {
 			command = blk_mq_rq_to_pdu(rq);
+			command->allowed = 0;
 			command->cmd_len = cdb_length;
 			memcpy(command->cmnd, cdb, cdb_length);
 			rq->timeout = MP_ASK_TIMEOUT;
 			rq->rq_flags |= RQF_QUIET;
 			if (blk_execute_rq(rq, true) || command->result)
 				err = -EIO;
+			/* Some devices send something, and say that it is nothing. */
+			else if (command->resid_len && command->resid_len <= length)
+				memset(answer + length - command->resid_len, 0, command->resid_len);
 		}
 		blk_mq_free_request(rq);
 	}
@@ -1398,7 +1456,9 @@ static int mp_ask_size(struct scsi_device *sdev, sector_t *sectors, unsigned int
 	answer = kmalloc(32, GFP_NOIO);
 	if (!answer)
 		return -ENOMEM;
-	err = mp_ask(sdev, cdb16, sizeof(cdb16), answer, 32);
+	err = -EOPNOTSUPP;
+	if (!sdev->no_read_capacity_16 && !sdev->try_rc_10_first)
+		err = mp_ask(sdev, cdb16, sizeof(cdb16), answer, 32);
 	if (!err) {
 		last = be64_to_cpup((__be64 *)answer);
 		*block_size = be32_to_cpup((__be32 *)(answer + 8));
@@ -1409,7 +1469,7 @@ static int mp_ask_size(struct scsi_device *sdev, sector_t *sectors, unsigned int
 	}
 	*sectors = (last + 1) * (*block_size >> SECTOR_SHIFT);
 	kfree(answer);
-	return err;
+	return err ?: *sectors ? 0 : -EIO;
 }
 
 /* What the device is now; @known is what it was. */
@@ -1430,6 +1490,23 @@ static int mp_ask_disk(struct scsi_device *sdev, const struct mp_disk *known,
 	return mp_ask_size(sdev, &now->sectors, &now->block_size);
 }
 
+/* The size that the disk has over the paths in use: it may have grown. */
+static sector_t mp_live_sectors(struct mp_conf *conf)
+{
+	sector_t sectors = 0;
+	unsigned int slot;
+
+	rcu_read_lock();
+	for (slot = 0; slot < conf->nr_paths; slot++) {
+		struct md_rdev *rdev = rcu_dereference(conf->paths[slot].rdev);
+
+		if (rdev && mp_rdev_live(rdev))
+			sectors = get_capacity(rdev->bdev->bd_disk);
+	}
+	rcu_read_unlock();
+	return sectors;
+}
+
 /* One line says why not, the first time. */
 static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 {
@@ -1445,7 +1522,8 @@ static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 				mp_identity_text(&was->identity, id_was));
 		return false;
 	}
-	if (now->sectors != was->sectors || now->block_size != was->block_size) {
+	if ((now->sectors != was->sectors && now->sectors != mp_live_sectors(path->conf)) ||
+	    now->block_size != was->block_size) {
 		if (!path->refused)
 			pr_warn("md/multipath:%s: path %pg is not used: its disk has %llu sectors and blocks of %u bytes, and had %llu and %u\n",
 				name, mp_rdev(path)->bdev, now->sectors, now->block_size,
@@ -1473,6 +1551,7 @@ static enum mp_probe_state mp_check_superblock(struct mp_path *path, struct md_r
 {
 	struct mddev *mddev = path->conf->mddev;
 	enum mp_probe_state result = MP_PROBE_SAME_DISK;
+	unsigned int length;
 	struct page *page;
 	struct bio_vec vec;
 	struct bio bio;
@@ -1484,7 +1563,8 @@ static enum mp_probe_state mp_check_superblock(struct mp_path *path, struct md_r
 		return MP_PROBE_FAILED;
 
 	bio_init(&bio, rdev->bdev, &vec, 1, REQ_OP_READ | REQ_FAILFAST_MASK);
-	__bio_add_page(&bio, page, max(1024U, bdev_logical_block_size(rdev->bdev)), 0);
+	length = clamp_t(unsigned int, bdev_logical_block_size(rdev->bdev), 1024, PAGE_SIZE);
+	__bio_add_page(&bio, page, length, 0);
 	bio.bi_iter.bi_sector = rdev->sb_start;
 	if (submit_bio_wait(&bio)) {
 		result = MP_PROBE_FAILED;
@@ -1526,36 +1606,55 @@ static enum mp_probe_state mp_check_disk(struct mp_path *path)
 	return result;
 }
 
-/*
- * May a device join, as far as ids can tell?  Context: reconfig_mutex held.
- *
- * Return: 0; -EINVAL after one line that has both ids.
- */
-static int mp_check_identity(struct mp_conf *conf, struct block_device *bdev)
+/* Has the disk of @bdev, as just asked, the id of the paths in their slots? */
+static int mp_compare_identity(struct mp_conf *conf, struct block_device *bdev,
+			       const struct mp_identity *identity)
 {
 	char id_new[MP_IDENTITY_LENGTH], id_old[MP_IDENTITY_LENGTH];
-	struct mp_identity identity;
 	unsigned int slot;
 
-	mp_known_identity(bdev, &identity);
-	if (!mp_has_identity(&identity)) {
-		pr_info("md/multipath:%s: %pg has no id: that it leads to the array's disk can't be checked\n",
-			mdname(conf->mddev), bdev);
-		return 0;
-	}
 	for (slot = 0; slot < conf->nr_paths; slot++) {
 		struct mp_path *path = &conf->paths[slot];
 
 		if (!mp_rdev(path) || !mp_has_identity(&path->disk.identity) ||
-		    mp_same_identity(&identity, &path->disk.identity))
+		    mp_same_identity(identity, &path->disk.identity))
 			continue;
 		pr_warn("md/multipath:%s: %pg leads to disk %s, %pg to %s: not paths to one disk\n",
-			mdname(conf->mddev), bdev, mp_identity_text(&identity, id_new),
+			mdname(conf->mddev), bdev, mp_identity_text(identity, id_new),
 			mp_rdev(path)->bdev,
 			mp_identity_text(&path->disk.identity, id_old));
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/*
+ * May a device join, as far as ids can tell?  A running array has the device asked,
+ * as it may have been a path before, and the kernel may take it for what it was then.
+ *
+ * Context: sleeps, up to the lower driver's timeout; reconfig_mutex held.
+ *
+ * Return: 0; -EINVAL if it leads to another disk, -EIO if it does not say, each after
+ * a line.
+ */
+static int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool ask)
+{
+	struct scsi_device *sdev = mp_scsi_device(bdev);
+	struct mp_identity known, now;
+
+	mp_known_identity(bdev, &known);
+	if (!mp_has_identity(&known)) {
+		pr_info("md/multipath:%s: %pg has no id: that it leads to the array's disk can't be checked\n",
+			mdname(conf->mddev), bdev);
+		return 0;
+	}
+	now = known;
+	if (ask && sdev && mp_ask_identity(sdev, &known, &now)) {
+		pr_warn("md/multipath:%s: %pg does not say which disk it leads to: add it when it does\n",
+			mdname(conf->mddev), bdev);
+		return -EIO;
+	}
+	return mp_compare_identity(conf, bdev, &now);
 }
 
 /* -------- does a path work? -------- */
@@ -1635,28 +1734,34 @@ static void mp_probe_end(struct bio *bio)
 		result = MP_PROBE_DOUBTFUL;
 		break;
 	}
+	if (bio->bi_status)
+		WRITE_ONCE(path->last_error, bio->bi_status);
 	bio_uninit(bio);
 	mp_probe_is_back(path, result);
 }
 
-/* Asking allocates and may take long, so it is no work of the sender's (R9). */
+/*
+ * Asking may take long, so it is no work of the sender's (R9).  What little it
+ * allocates comes from the memory's reserves, and it has a rescuer: that memory comes
+ * free may depend on this path.
+ */
 static void mp_check_work(struct work_struct *work)
 {
 	struct mp_path *path = container_of(work, struct mp_path, check_work);
-	unsigned int noio = memalloc_noio_save();
+	unsigned int flags = memalloc_noreclaim_save();
 	enum mp_probe_state result = mp_check_disk(path);
 
-	memalloc_noio_restore(noio);
+	memalloc_noreclaim_restore(flags);
 	mp_probe_is_back(path, result);
 }
 
-/* Have a failed path that has answered say which disk it leads to. */
+/* Have a path that has answered say which disk it leads to. */
 static void mp_start_check(struct mp_path *path)
 {
-	if (!mp_take_for_probe(path, true))
+	if (!mp_take_for_probe(path, path->probe_is_return))
 		return;
 	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
-	queue_work(system_long_wq, &path->check_work);
+	queue_work(path->conf->checker, &path->check_work);
 }
 
 /*
@@ -1673,7 +1778,8 @@ static bool mp_start_probe(struct mp_path *path, unsigned int place, bool return
 
 	bdev = mp_rdev(path)->bdev;
 	bio_init(path->probe, bdev, &path->probe_vec, 1, REQ_OP_READ | REQ_FAILFAST_MASK);
-	__bio_add_page(path->probe, path->probe_page, bdev_logical_block_size(bdev), 0);
+	__bio_add_page(path->probe, path->probe_page,
+		       min_t(unsigned int, bdev_logical_block_size(bdev), PAGE_SIZE), 0);
 	path->probe->bi_iter.bi_sector = mp_probe_sector(path, place);
 	path->probe->bi_end_io = mp_probe_end;
 	path->probe->bi_private = path;
@@ -1833,7 +1939,7 @@ static void mp_path_is_broken(struct mp_conf *conf, struct mp_path *path, struct
 	if (mp_no_path(conf, rdev))
 		conf->down = path;
 	else
-		mp_fail_path(path, rdev);
+		mp_fail_path(path, rdev, MP_PROBE_ERROR);
 }
 
 /* A failed path works, and leads to our disk: use it, if nobody has taken it out. */
@@ -1845,7 +1951,11 @@ static void mp_take_back(struct mp_conf *conf, struct mp_path *path, struct md_r
 	if (path->heals && !path->leaving) {
 		path->has_returned = true;
 		path->returned_at = jiffies;
+		path->reinstatements++;
 		__mp_set_live(path, rdev);
+		trace_path_reinstated(disk_devt(conf->mddev->gendisk), rdev->bdev->bd_dev,
+				      jiffies_to_msecs(jiffies - path->failed_at),
+				      conf->nr_live);
 		back = true;
 	}
 	spin_unlock_irq(&conf->lock);
@@ -1883,12 +1993,25 @@ static void mp_believe_probe(struct mp_conf *conf, struct mp_path *path,
 	if (rdev && READ_ONCE(path->joined) == path->probe_joined) {
 		if (path->probe_is_return)
 			mp_hear_return(conf, path, rdev, result);
-		else if (result == MP_PROBE_OK)
+		else if (result == MP_PROBE_OK && READ_ONCE(conf->state) != MP_WORKING)
+			mp_start_check(path);
+		else if (result == MP_PROBE_OK || result == MP_PROBE_SAME_DISK)
 			mp_path_works(conf, path, rdev);
 		else
 			mp_path_is_broken(conf, path, rdev);
 	}
 	rcu_read_unlock();
+}
+
+/* What takes long, for the lower driver's timeouts, is not to be done all the time. */
+static void mp_note_probe(struct mp_path *path)
+{
+	struct mp_conf *conf = path->conf;
+
+	spin_lock_irq(&conf->lock);
+	path->probe_took = jiffies - path->probed_at;
+	path->probed_at = jiffies;
+	spin_unlock_irq(&conf->lock);
 }
 
 static void mp_hear_probe(struct mp_conf *conf, struct mp_path *path)
@@ -1900,6 +2023,8 @@ static void mp_hear_probe(struct mp_conf *conf, struct mp_path *path)
 	if (result == MP_PROBE_IDLE || result == MP_PROBE_SENT)
 		return;
 	WRITE_ONCE(path->probe_state, MP_PROBE_IDLE);
+	if (path->probe_is_return)
+		mp_note_probe(path);
 	if (more && mp_start_probe(path, path->probe_place + 1, path->probe_is_return))
 		return;
 
@@ -1991,8 +2116,9 @@ static unsigned long mp_next_return_probe(const struct mp_path *path)
 
 	if (READ_ONCE(conf->state) != MP_WORKING)
 		return probed_at + interval;
-	at = probed_at + clamp((jiffies - failed_at) / MP_PROBE_AGEING, interval,
-			       max(interval, MP_PROBE_SELDOM));
+	at = probed_at + clamp((jiffies - failed_at) / MP_PROBE_AGEING,
+			       max(interval, READ_ONCE(path->probe_took)),
+			       max3(interval, READ_ONCE(path->probe_took), MP_PROBE_SELDOM));
 	return time_before(at, released_at) ? released_at : at;
 }
 
@@ -2009,7 +2135,7 @@ static bool mp_let_go_of(struct mp_path *path)
 	rcu_read_unlock();
 	if (gone) {
 		set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
-		md_wakeup_thread(mddev->thread);
+		WRITE_ONCE(path->conf->md_has_work, true);
 	}
 	return gone;
 }
@@ -2073,6 +2199,20 @@ static unsigned long mp_next_look(const struct mp_conf *conf)
 }
 
 /*
+ * Wake mddev->thread, by giving back reconfig_mutex: md_wakeup_thread() would not
+ * do, as md core of 6.1 frees that thread while this one still runs, when the array
+ * stops.  Who holds the mutex wakes it himself when he is done, or stops the array.
+ */
+static void mp_wake_md(struct mp_conf *conf)
+{
+	struct mddev *mddev = conf->mddev;
+
+	/* pairs with mp_path_changed() */
+	if (xchg(&conf->md_has_work, false) && mutex_trylock(&mddev->reconfig_mutex))
+		mddev_unlock(mddev);
+}
+
+/*
  * The array's own thread (R9).  Who has something for it wakes it; only memory
  * comes free without a word, so it looks again while a bio waits for that.
  */
@@ -2089,6 +2229,7 @@ static void mp_retry_thread(struct md_thread *thread)
 	if (!READ_ONCE(conf->nr_live) && READ_ONCE(conf->state) == MP_WORKING)
 		mp_no_path(conf, NULL);
 	mp_probe_failed_paths(conf);
+	mp_wake_md(conf);
 
 	if (READ_ONCE(conf->state) != MP_WORKING) {
 		mp_wait_for_path(conf);
@@ -2127,25 +2268,29 @@ static void mp_watch_path(struct mp_path *path, const struct md_rdev *rdev,
 {
 	unsigned int older = !path->epoch;
 	const char *name = mdname(path->conf->mddev);
+	bool was_stalled;
 
 	if (!mp_in_flight_of(path, older)) {
-		if (path->stalled)
-			pr_info_ratelimited("md/multipath:%s: path %pg answers again\n",
-					    name, rdev->bdev);
 		if (!path->stalled && !mp_in_flight_of(path, path->epoch))
 			return;
+		was_stalled = path->stalled && mp_rdev_live(rdev);
 		WRITE_ONCE(path->stalled, 0);		/* pairs with mp_rank() */
 		WRITE_ONCE(path->epoch, older);		/* pairs with mp_count() */
 		path->epoch_began = jiffies;
+		if (was_stalled)
+			pr_info_ratelimited("md/multipath:%s: path %pg answers again\n",
+					    name, rdev->bdev);
 	} else if (!path->stalled && time_after_eq(jiffies, path->epoch_began + timeout)) {
 		WRITE_ONCE(path->stalled, MP_RANK_STALLED);	/* pairs with mp_rank() */
-		pr_warn_ratelimited("md/multipath:%s: path %pg has not answered for %u ms: new I/O goes elsewhere\n",
-				    name, rdev->bdev,
-				    jiffies_to_msecs(jiffies - path->epoch_began));
+		trace_path_stalled(disk_devt(path->conf->mddev->gendisk), rdev->bdev->bd_dev,
+				   jiffies_to_msecs(jiffies - path->epoch_began));
+		if (mp_rdev_live(rdev))
+			pr_warn_ratelimited("md/multipath:%s: path %pg has not answered for %u ms: new I/O goes to others, if there are any\n",
+					    name, rdev->bdev,
+					    jiffies_to_msecs(jiffies - path->epoch_began));
 	}
 }
 
-/* Deferrable, so that an idle machine is not woken. */
 static void mp_watch_work(struct work_struct *work)
 {
 	struct mp_conf *conf = container_of(work, struct mp_conf, watch_work.work);
@@ -2236,14 +2381,16 @@ static struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *
 /*
  * Does a user ask for it, with mdadm --fail or in sysfs?  Our own errors take
  * another way, so the only other one who calls is super_written(), the end of a
- * superblock write.  That runs in an interrupt, in a kernel thread, or inside
- * submit_bio() of whoever writes the superblock, and there current->bio_list is
- * set.  (mddev->pending_writes does not tell: the ioctl of mdadm --fail takes no
- * lock, so it may come while a superblock is written.)
+ * superblock write.  It has the rdev's nr_pending raised, and runs in an interrupt,
+ * in a kernel thread, or in a task that submits bios or flushes its plug: its own,
+ * or by chance this one.  A user's call may come while a superblock is written, as
+ * the ioctl of mdadm --fail takes no lock, so mddev->pending_writes does not tell.
  */
-static bool mp_user_asks(void)
+static bool mp_user_asks(const struct md_rdev *rdev)
 {
-	return in_task() && !(current->flags & PF_KTHREAD) && !current->bio_list;
+	if (!atomic_read(&rdev->nr_pending))
+		return true;
+	return in_task() && !(current->flags & PF_KTHREAD) && !current->bio_list && !current->plug;
 }
 
 /**
@@ -2276,7 +2423,7 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 		return;
 	}
 	if (path)
-		__mp_set_failed(path, rdev, !mp_user_asks());
+		__mp_set_failed(path, rdev, mp_user_asks(rdev) ? MP_BY_USER : MP_SUPERBLOCK_ERROR);
 	else
 		set_bit(Faulty, &rdev->flags);
 	spin_unlock_irqrestore(&conf->lock, flags);
@@ -2362,6 +2509,11 @@ static void mp_fill_slot(struct mp_conf *conf, struct mp_path *path,
 	path->refused = false;
 	spin_lock_irq(&conf->lock);
 	path->has_returned = false;
+	path->reason = MP_NO_REASON;
+	path->failures = 0;
+	path->reinstatements = 0;
+	path->ios_before = mp_ios(path);
+	WRITE_ONCE(path->last_error, BLK_STS_OK);
 	WRITE_ONCE(path->heals, false);
 	WRITE_ONCE(path->leaving, false);
 	rdev->raid_disk = path->slot;
@@ -2422,7 +2574,7 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 	err = mp_check_path(mddev, rdev);
 	if (err)
 		return err;
-	err = mp_check_identity(conf, rdev->bdev);
+	err = mp_check_identity(conf, rdev->bdev, true);
 	if (err)
 		return err;
 	err = mddev_stack_new_rdev(mddev, rdev);
@@ -2447,8 +2599,8 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
  * a path whose device is gone is let go.  Any other keeps its slot, for it may
  * come back, until a user asks (mdadm --remove, or a write to sysfs).
  *
- * Context: sleeps for two grace periods, and for up to a second while a probe is
- * at the path; reconfig_mutex held.
+ * Context: sleeps for two grace periods, and for MP_PROBE_GRACE while a probe is at
+ * the path; reconfig_mutex held.
  *
  * Return: 0; -EBUSY while the path is live or I/O is still at it.  It never
  * waits for that I/O, which may be hung.
@@ -2481,7 +2633,7 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 	 */
 	synchronize_rcu();
 	if (READ_ONCE(path->probe_state) != MP_PROBE_IDLE)
-		wait_event_timeout(conf->drained, !mp_in_flight(path), HZ);
+		wait_event_timeout(conf->drained, !mp_in_flight(path), MP_PROBE_GRACE);
 	if (mp_in_flight(path)) {
 		WRITE_ONCE(path->leaving, false);
 		if (!by_md)
@@ -2506,7 +2658,7 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 static void mp_tell(struct mp_conf *conf, const char *name, bool live)
 {
 	char action[] = "MD_ACTION=PATH_REINSTATED";
-	char path[32], valid[32];
+	char path[BDEVNAME_SIZE + sizeof("MD_PATH=")], valid[32];
 	char *env[] = { action, path, valid, NULL };
 
 	if (!live)
@@ -2708,7 +2860,100 @@ static ssize_t iopolicy_store(struct mddev *mddev, const char *page, size_t len)
 static struct md_sysfs_entry mp_iopolicy =
 	__ATTR(iopolicy, 0644, iopolicy_show, iopolicy_store);
 
+static const char * const mp_reason_names[MP_REASONS] = {
+	[MP_NO_REASON]		= "-",
+	[MP_IO_ERROR]		= "io-error",
+	[MP_OUTDONE]		= "outdone",
+	[MP_PROBE_ERROR]	= "probe",
+	[MP_SUPERBLOCK_ERROR]	= "superblock",
+	[MP_BY_USER]		= "user",
+};
+
+/* What a line of paths takes at most. */
+#define MP_PATHS_LINE		128
+
+static const char *mp_path_state_name(const struct mp_conf *conf, const struct mp_path *path,
+				      const struct md_rdev *rdev)
+{
+	if (!mp_rdev_live(rdev))
+		return "failed";
+	if (conf->state != MP_WORKING && conf->nr_live == 1)
+		return "down";
+	return path->stalled ? "stalled" : "live";
+}
+
+/* Milliseconds that a failed path still is held out. */
+static unsigned int mp_hold_left(const struct mp_path *path)
+{
+	unsigned long until = path->failed_at + path->hold;
+
+	return path->heals && time_before(jiffies, until) ?
+		jiffies_to_msecs(until - jiffies) : 0;
+}
+
+static int mp_show_path(const struct mp_conf *conf, const struct mp_path *path,
+			const struct md_rdev *rdev, char *page, int at)
+{
+	return sysfs_emit_at(page, at, "%u %pg %s %s %d %ld %lu %u %u %u\n",
+			     path->slot, rdev->bdev, mp_path_state_name(conf, path, rdev),
+			     mp_reason_names[path->reason],
+			     blk_status_to_errno(READ_ONCE(path->last_error)),
+			     mp_in_flight(path), mp_ios(path) - path->ios_before,
+			     path->failures, path->reinstatements, mp_hold_left(path));
+}
+
+static ssize_t paths_show(struct mddev *mddev, char *page)
+{
+	struct mp_conf *conf = mddev->private;
+	unsigned int slot;
+	int length;
+
+	length = sysfs_emit(page,
+			    "slot path state reason error in_flight ios failures reinstatements hold_ms\n");
+	spin_lock_irq(&conf->lock);
+	for (slot = 0; slot < conf->nr_paths; slot++) {
+		const struct mp_path *path = &conf->paths[slot];
+		const struct md_rdev *rdev = mp_rdev(path);
+
+		if (rdev && length < PAGE_SIZE - MP_PATHS_LINE)
+			length += mp_show_path(conf, path, rdev, page, length);
+	}
+	spin_unlock_irq(&conf->lock);
+	return length;
+}
+
+/* A line for each path that has a slot; what it counts begins when the path joins. */
+static struct md_sysfs_entry mp_paths = __ATTR(paths, 0444, paths_show, NULL);
+
+static ssize_t degraded_show(struct mddev *mddev, char *page)
+{
+	return sysfs_emit(page, "%d\n", READ_ONCE(mddev->degraded));
+}
+
+/* How many of the paths are not live. */
+static struct md_sysfs_entry mp_degraded = __ATTR(degraded, 0444, degraded_show, NULL);
+
+#define MP_COUNTER(name, counter)						\
+static ssize_t name##_show(struct mddev *mddev, char *page)			\
+{										\
+	struct mp_conf *conf = mddev->private;					\
+										\
+	return sysfs_emit(page, "%lld\n", atomic64_read(&conf->counter));	\
+}										\
+										\
+static struct md_sysfs_entry mp_##name = __ATTR(name, 0444, name##_show, NULL)
+
+/* Since the array was started; named as NVMe's. */
+MP_COUNTER(multipath_failover_count, failovers);
+MP_COUNTER(io_requeue_no_usable_path_count, parkings);
+MP_COUNTER(io_fail_no_available_path_count, refusals);
+
 static struct attribute *mp_attributes[] = {
+	&mp_degraded.attr,
+	&mp_paths.attr,
+	&mp_multipath_failover_count.attr,
+	&mp_io_requeue_no_usable_path_count.attr,
+	&mp_io_fail_no_available_path_count.attr,
 	&mp_iopolicy.attr,
 	&mp_stall_timeout.attr,
 	&mp_no_path_retry.attr,
@@ -2725,10 +2970,8 @@ static const struct attribute_group mp_attribute_group = {
 
 static void mp_free_path(struct mp_path *path)
 {
-	if (path->sender) {
-		cancel_work_sync(&path->check_work);
+	if (path->sender)
 		destroy_workqueue(path->sender);
-	}
 	if (path->probe_page)
 		__free_page(path->probe_page);
 	kfree(path->probe);
@@ -2758,6 +3001,8 @@ static void mp_free_conf(struct mp_conf *conf)
 	unsigned int slot;
 	int kind;
 
+	if (conf->checker)
+		destroy_workqueue(conf->checker);
 	for (slot = 0; slot < conf->nr_paths; slot++)
 		mp_free_path(&conf->paths[slot]);
 	for (kind = 0; kind < MP_KINDS; kind++)
@@ -2781,7 +3026,7 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	conf->no_path_retry = MP_NO_PATH_RETRY;
 	conf->probe_interval = MP_PROBE_INTERVAL;
 	conf->stall_timeout = MP_STALL_TIMEOUT;
-	INIT_DEFERRABLE_WORK(&conf->watch_work, mp_watch_work);
+	INIT_DELAYED_WORK(&conf->watch_work, mp_watch_work);
 	INIT_WORK(&conf->tell_work, mp_tell_work);
 	spin_lock_init(&conf->lock);
 	init_llist_head(&conf->failed);
@@ -2793,7 +3038,8 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	INIT_LIST_HEAD(&conf->node);
 
 	conf->turn = alloc_percpu(u32);
-	if (!conf->turn)
+	conf->checker = alloc_workqueue("%s_check", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, mdname(mddev));
+	if (!conf->turn || !conf->checker)
 		goto out_free_conf;
 	for (kind = 0; kind < MP_KINDS; kind++)
 		if (mempool_init_slab_pool(&conf->ios[kind], MP_RESERVED_IOS, mp_io_cache[kind]))
@@ -2843,7 +3089,7 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 		err = mp_check_path(mddev, rdev);
 		if (err)
 			return err;
-		err = mp_check_identity(conf, rdev->bdev);
+		err = mp_check_identity(conf, rdev->bdev, false);
 		if (err)
 			return err;
 		if (mp_rdev(&conf->paths[slot])) {

@@ -99,6 +99,17 @@ enum mp_state {
 	MP_GIVEN_UP,		/* no, and it is over: bios fail at once */
 };
 
+/* Why a path has failed.  show_reason() and mp_reason_names have the names. */
+enum mp_reason {
+	MP_NO_REASON,		/* it has not, or nobody knows */
+	MP_IO_ERROR,		/* it said itself that it does not reach the disk */
+	MP_OUTDONE,		/* another path did what it could not */
+	MP_PROBE_ERROR,		/* it did not answer to a probe */
+	MP_SUPERBLOCK_ERROR,	/* md core could not write a superblock to it */
+	MP_BY_USER,		/* mdadm --fail, or in sysfs */
+	MP_REASONS,
+};
+
 /*
  * A probe is one small read of a path.  The retry thread starts it, the path's
  * work sends it, its completion hands it back.  When a failed path has answered,
@@ -150,7 +161,13 @@ struct mp_path {
 	unsigned long		returned_at;	/* jiffies */
 	unsigned long		failed_at;	/* jiffies */
 	unsigned long		probed_at;	/* jiffies; for its return, or it has just failed */
+	unsigned long		probe_took;	/* jiffies, of that one */
 	unsigned long		hold;		/* jiffies that it stays out at least */
+	enum mp_reason		reason;		/* that it failed for last */
+	unsigned int		failures;	/* since it joined, as the next one */
+	unsigned int		reinstatements;
+	unsigned long		ios_before;	/* mp_ios() when it joined */
+	blk_status_t		last_error;	/* of a bio or a probe; any context */
 
 	struct mp_disk		disk;		/* when it joined; fixed while it has the slot */
 	struct work_struct	check_work;	/* asks for the disk of now; has in_flight raised */
@@ -203,7 +220,14 @@ struct mp_conf {
 	unsigned int		stall_timeout;	/* ms, 0: do not watch; peeked */
 	struct delayed_work	watch_work;	/* looks for paths that do not answer */
 	struct work_struct	tell_work;	/* tells user space what became of the paths */
+	struct workqueue_struct	*checker;	/* fixed; for the paths' check_work */
+	bool			md_has_work;	/* any context sets, the retry thread takes */
 	struct mp_path		*suspect;	/* any context sets, the retry thread takes */
+
+	/* What sysfs counts; written only where I/O does not go well. */
+	atomic64_t		failovers;	/* tries that failed, and led to another */
+	atomic64_t		parkings;	/* bios that had to wait for a path */
+	atomic64_t		refusals;	/* bios that failed as no path worked */
 
 	/* The retry thread's alone. */
 	struct llist_head	judged;		/* mp_io that wait for the next trial */

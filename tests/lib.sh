@@ -95,16 +95,16 @@ wait_for() {
 }
 
 # A tenth of a second, without a program to start: those are dear in emulation.
+exec {NAP}<> <(:)
 nap() {
-	[[ -n ${NAP:-} ]] || exec {NAP}<> <(:)
 	read -r -t 0.1 -u "$NAP" _ || :
 }
 
 # last <seconds>: only where the time is what is tested.
 last() {
-	local - end=$((SECONDS + $1))
+	local - end=$((${EPOCHREALTIME/./} + $1 * 1000000))
 	set +x
-	while ((SECONDS < end)); do
+	while ((${EPOCHREALTIME/./} < end)); do
 		nap
 	done
 }
@@ -199,14 +199,15 @@ wait_for_udev() {
 	local try
 	for try in 1 2 3; do
 		! udevadm settle --timeout=$((20 * TIME_SCALE)) || return 0
-		[[ $try -lt 3 ]] && sleep 1
+		last 1
 	done
 	echo "udev did not settle, or does not answer" >>"$FOLDER/reason"
 	return 1
 }
 
 # Who closes a disk that was open for writing makes udev read it, as udev watches
-# all disks.  A test that counts I/O calls this before it makes any.
+# all disks.  A test that counts I/O calls this before it makes any.  (An array of
+# which a path fails or returns is read, too: wait_for_udev.)
 unwatch_disks() {
 	local rules=/run/udev/rules.d
 	defer udevadm control --reload
@@ -498,7 +499,7 @@ bring_back() {
 
 # A path that is probed at this moment is reinstated only when that has failed.
 reinstated() {
-	path_state "$1" in_sync || ! in_md reinstate "$(name_of "$1")" || path_state "$1" in_sync
+	path_state "$1" in_sync || { in_md reinstate "$(name_of "$1")" && path_state "$1" in_sync; }
 }
 
 # Pull each path in turn while I/O goes over it, and bring it back.

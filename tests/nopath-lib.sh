@@ -8,11 +8,21 @@ park_io() {
 	defer give_up_parked
 	dd bs=4k count=1 status=none "$@" &
 	PARKED=$!
-	wait_for is_stuck "$PARKED"
+	wait_for is_parked "$PARKED"
 }
 
 park_read() {
 	park_io if="$MD" of=/dev/null iflag=direct
+}
+
+# is_parked <process>: its I/O to the array is
+is_parked() {
+	local file
+	for file in "/proc/$1"/fd/*; do
+		[[ ! $file -ef $MD ]] || { is_stuck "$1"; return; }
+	done
+	echo "does not have $MD open"
+	return 1
 }
 
 # In the kernel, uninterruptibly.
