@@ -1924,7 +1924,7 @@ static bool mp_no_path(struct mp_conf *conf, const struct md_rdev *last)
 	spin_unlock_irq(&conf->lock);
 
 	if (parking) {
-		conf->next_probe = jiffies + mp_probe_interval(conf);
+		conf->last_probe = jiffies;
 		pr_crit_ratelimited("md/multipath:%s: no path works; I/O waits for one (no_path_retry: %d s)\n",
 				    mdname(conf->mddev), READ_ONCE(conf->no_path_retry));
 	}
@@ -2082,9 +2082,9 @@ static void mp_probe_again(struct mp_conf *conf)
 {
 	struct mp_path *path;
 
-	if (time_before(jiffies, conf->next_probe))
+	if (time_before(jiffies, conf->last_probe + mp_probe_interval(conf)))
 		return;
-	conf->next_probe = jiffies + mp_probe_interval(conf);
+	conf->last_probe = jiffies;
 	path = mp_first_path(conf);
 	if (path)
 		mp_start_probe(path, 0, false);
@@ -2140,6 +2140,12 @@ static bool mp_let_go_of(struct mp_path *path)
 	return gone;
 }
 
+/* Has it failed, with nobody there to see if it is back?  A probe's end wakes the thread. */
+static bool mp_wants_probe(const struct mp_path *path)
+{
+	return READ_ONCE(path->heals) && READ_ONCE(path->probe_state) == MP_PROBE_IDLE;
+}
+
 static void mp_probe_failed_paths(struct mp_conf *conf)
 {
 	unsigned int slot;
@@ -2147,7 +2153,7 @@ static void mp_probe_failed_paths(struct mp_conf *conf)
 	for (slot = 0; slot < conf->nr_paths; slot++) {
 		struct mp_path *path = &conf->paths[slot];
 
-		if (!READ_ONCE(path->heals) || time_before(jiffies, mp_next_return_probe(path)))
+		if (!mp_wants_probe(path) || time_before(jiffies, mp_next_return_probe(path)))
 			continue;
 		/* Also when it can't be started: the thread is not to ask again at once. */
 		spin_lock_irq(&conf->lock);
@@ -2184,13 +2190,13 @@ static unsigned long mp_next_look(const struct mp_conf *conf)
 	unsigned int slot;
 
 	if (state != MP_WORKING)
-		until = mp_earlier(until, conf->next_probe);
+		until = mp_earlier(until, conf->last_probe + mp_probe_interval(conf));
 	else if (conf->witness || !llist_empty(&conf->paced))
 		until = mp_earlier(until, now + MP_TRIAL_INTERVAL);
 	if (state == MP_PARKING && seconds >= 0)
 		until = mp_earlier(until, conf->down_since + (unsigned long)seconds * HZ);
 	for (slot = 0; slot < conf->nr_paths; slot++)
-		if (READ_ONCE(conf->paths[slot].heals))
+		if (mp_wants_probe(&conf->paths[slot]))
 			until = mp_earlier(until, mp_next_return_probe(&conf->paths[slot]));
 
 	if (until == now + MP_LONG)

@@ -237,7 +237,7 @@ struct mp_conf {
 	unsigned long		trial_began;	/* jiffies */
 	u32			trial_generation;	/* mp_conf::generation at that time */
 	struct mp_path		*down;		/* the last path, when it did not work */
-	unsigned long		next_probe;	/* jiffies; while no path works */
+	unsigned long		last_probe;	/* jiffies; while no path works */
 	unsigned long		next_release;	/* jiffies; of those that are paced */
 
 	struct list_head	node;		/* mp_arrays; mp_arrays_lock */
