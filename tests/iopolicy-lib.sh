@@ -16,6 +16,8 @@ read_blocks() {
 shares() {
 	local path before=() i
 	for path in "${PATHS[@]}"; do
+		# Two that are merged would count as one.
+		echo 2 >"/sys/block/$(name_of "$path")/queue/nomerges"
 		before+=("$(reads_of "$path")")
 	done
 	read_blocks "$@"
