@@ -751,7 +751,6 @@ static enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
 	case BLK_STS_OFFLINE:
 		return MP_PATH_ERROR;
 
-	case BLK_STS_NOTSUPP:
 	case BLK_STS_NOSPC:
 	case BLK_STS_TARGET:
 	case BLK_STS_RESV_CONFLICT:
@@ -765,6 +764,13 @@ static enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
 
 	case BLK_STS_AGAIN:
 		return opf & REQ_NOWAIT ? MP_ANSWER : MP_BUSY;
+
+	/*
+	 * A path may have stopped to take REQ_NOWAIT since it joined, as a dm device
+	 * does with another table.  The retry goes without it.
+	 */
+	case BLK_STS_NOTSUPP:
+		return opf & REQ_NOWAIT ? MP_BUSY : MP_ANSWER;
 
 	case BLK_STS_RESOURCE:
 	case BLK_STS_DEV_RESOURCE:
