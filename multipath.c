@@ -2721,12 +2721,16 @@ static void mp_tell_work(struct work_struct *work)
  * free() waits for them while it is held.
  */
 
-static ssize_t no_path_retry_show(struct mddev *mddev, char *page)
-{
-	struct mp_conf *conf = mddev->private;
-
-	return sysfs_emit(page, "%d\n", READ_ONCE(conf->no_path_retry));
+/* Show one value in a file of its own; conf is the array's. */
+#define MP_SHOW(name, format, value)						\
+static ssize_t name##_show(struct mddev *mddev, char *page)			\
+{										\
+	const struct mp_conf *conf = mddev->private;				\
+										\
+	return sysfs_emit(page, format "\n", value);				\
 }
+
+MP_SHOW(no_path_retry, "%d", READ_ONCE(conf->no_path_retry))
 
 static void mp_set_no_path_retry(struct mp_conf *conf, int seconds)
 {
@@ -2752,12 +2756,7 @@ static ssize_t no_path_retry_store(struct mddev *mddev, const char *page, size_t
 static struct md_sysfs_entry mp_no_path_retry =
 	__ATTR(no_path_retry, 0644, no_path_retry_show, no_path_retry_store);
 
-static ssize_t probe_interval_show(struct mddev *mddev, char *page)
-{
-	struct mp_conf *conf = mddev->private;
-
-	return sysfs_emit(page, "%u\n", READ_ONCE(conf->probe_interval));
-}
+MP_SHOW(probe_interval, "%u", READ_ONCE(conf->probe_interval))
 
 static ssize_t probe_interval_store(struct mddev *mddev, const char *page, size_t len)
 {
@@ -2820,12 +2819,7 @@ static ssize_t reinstate_store(struct mddev *mddev, const char *page, size_t len
 static struct md_sysfs_entry mp_reinstate =
 	__ATTR(reinstate, 0200, NULL, reinstate_store);
 
-static ssize_t stall_timeout_show(struct mddev *mddev, char *page)
-{
-	struct mp_conf *conf = mddev->private;
-
-	return sysfs_emit(page, "%u\n", READ_ONCE(conf->stall_timeout));
-}
+MP_SHOW(stall_timeout, "%u", READ_ONCE(conf->stall_timeout))
 
 static ssize_t stall_timeout_store(struct mddev *mddev, const char *page, size_t len)
 {
@@ -2850,12 +2844,7 @@ static const char * const mp_policy_names[MP_POLICIES] = {
 	[MP_NUMA]		= "numa",
 };
 
-static ssize_t iopolicy_show(struct mddev *mddev, char *page)
-{
-	struct mp_conf *conf = mddev->private;
-
-	return sysfs_emit(page, "%s\n", mp_policy_names[READ_ONCE(conf->policy)]);
-}
+MP_SHOW(iopolicy, "%s", mp_policy_names[READ_ONCE(conf->policy)])
 
 static ssize_t iopolicy_store(struct mddev *mddev, const char *page, size_t len)
 {
@@ -2937,21 +2926,13 @@ static ssize_t paths_show(struct mddev *mddev, char *page)
 /* A line for each path that has a slot; what it counts begins when the path joins. */
 static struct md_sysfs_entry mp_paths = __ATTR(paths, 0444, paths_show, NULL);
 
-static ssize_t degraded_show(struct mddev *mddev, char *page)
-{
-	return sysfs_emit(page, "%d\n", READ_ONCE(mddev->degraded));
-}
+MP_SHOW(degraded, "%d", READ_ONCE(conf->mddev->degraded))
 
 /* How many of the paths are not live. */
 static struct md_sysfs_entry mp_degraded = __ATTR(degraded, 0444, degraded_show, NULL);
 
 #define MP_COUNTER(name, counter)						\
-static ssize_t name##_show(struct mddev *mddev, char *page)			\
-{										\
-	struct mp_conf *conf = mddev->private;					\
-										\
-	return sysfs_emit(page, "%lld\n", atomic64_read(&conf->counter));	\
-}										\
+MP_SHOW(name, "%lld", atomic64_read(&conf->counter))				\
 										\
 static struct md_sysfs_entry mp_##name = __ATTR(name, 0444, name##_show, NULL)
 
