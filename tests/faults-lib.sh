@@ -203,11 +203,6 @@ allow_no_retries() {
 # ---------------------------------------------------------------------------
 # Answers of the disk itself, which are the same over each path.
 
-# tries <path>: how often the array sent it something
-tries() {
-	traced "block_bio_remap: $(number_of "$1") .* <- \($(number_of "$MD")\)"
-}
-
 # ends_with <errno's words> <number of tries> <dd option>...: on the array, within
 # 5 s, over the first path alone, and no path is lost.  After trace_block
 # block_bio_remap.

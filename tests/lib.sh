@@ -205,18 +205,6 @@ wait_for_udev() {
 	return 1
 }
 
-# Who closes a disk that was open for writing makes udev read it, as udev watches
-# all disks.  A test that counts I/O calls this before it makes any.  (An array of
-# which a path fails or returns is read, too: wait_for_udev.)
-unwatch_disks() {
-	local rules=/run/udev/rules.d
-	defer udevadm control --reload
-	defer rm -f "$rules/99-unwatch.rules"
-	mkdir -p "$rules"
-	echo 'SUBSYSTEM=="block", OPTIONS+="nowatch"' >"$rules/99-unwatch.rules"
-	udevadm control --reload
-}
-
 # A device that udev or a closing program still holds is free in a moment.
 remove_module() {
 	! is_loaded "$1" || wait_for run_quietly modprobe --remove "$1"
@@ -232,7 +220,7 @@ make_paths() {
 	local number=$1 size=$2
 	shift 2
 
-	modprobe sd_mod
+	is_loaded sd_mod || modprobe sd_mod
 	defer remove_module scsi_debug
 	modprobe scsi_debug add_host="$number" per_host_store=0 vpd_use_hostno=0 \
 		dev_size_mb="$(mib "$size")" delay=0 "$@"
@@ -426,6 +414,11 @@ path_state() {
 	[[ $# -eq 1 || ,$state, == *,"$2",* ]]
 }
 
+# The id of a SCSI disk, as the kernel knows it: naa.33333330000007d0
+id_of() {
+	cat "/sys/block/$(name_of "$1")/device/wwid"
+}
+
 # A column of /sys/block/*/stat by its name.
 # io_count <device> <reads|read_sectors|writes|write_sectors|in_flight|...>
 io_count() {
@@ -458,6 +451,11 @@ traced() {
 # The number of a device as the block layer's notes have it: 8,0.
 number_of() {
 	tr : , <"/sys/block/$(name_of "$1")/dev"
+}
+
+# tries <path>: how often the array sent it something, since trace_block block_bio_remap
+tries() {
+	traced "block_bio_remap: $(number_of "$1") .* <- \($(number_of "$MD")\)"
 }
 
 # in_md <attribute> <value>: write to one of the array's files in sysfs.
@@ -518,14 +516,20 @@ pull_each_path() {
 # ---------------------------------------------------------------------------
 # I/O that knows what it should read.
 
+# read_nowait <device>: one block, unless the device would have to wait for something
+read_nowait() {
+	fio --name=nowait --filename="$1" --direct=1 --ioengine=pvsync2 --nowait=1 \
+		--rw=read --bs=4k --number_ios=1 --size=4k --thread --aux-path="$WORK"
+}
+
 # start_verified_io <rw> <engine> [fio option]...: fio on MD, in the background,
-# round after round over the first 2 MiB (or --size), every block read back and
+# round after round over the first MiB (or --size), every block read back and
 # compared, until finish_verified_io.  Any error ends it, and fails the test there.
 start_verified_io() {
 	local rw=$1 options
 	# The rate leaves some time for the test itself.
 	options=(--name=verified --filename="$MD" --direct=1 --ioengine="$2" --iodepth=8 --rate_iops=1000
-		--bs=4k --size=2M --verify=crc32c --verify_fatal=1 --verify_state_save=0
+		--bs=4k --size=1M --verify=crc32c --verify_fatal=1 --verify_state_save=0
 		--thread --aux-path="$WORK" "${@:3}")
 
 	rm -f "$WORK/enough"
@@ -586,10 +590,10 @@ io_reached() {
 	! is_running "$FIO" || ((sum >= $1))
 }
 
-# Two rounds more over all blocks (512 writes and 512 reads each, or as many I/Os
+# Two rounds more over all blocks (256 writes and 256 reads each, or as many I/Os
 # as told), then the end: what was written during a fault is read back after it.
 finish_verified_io() {
-	wait_for_io "${1:-2048}"
+	wait_for_io "${1:-1024}"
 	tell_fio_to_end
 	finish_fio
 }
