@@ -23,7 +23,7 @@
  *
  * The life of an array, while it runs:
  *
- *   working --a probe of the last live path fails--> parking
+ *   working --probes of the live paths fail: the last one, or all inactive--> parking
  *   given up <--no_path_retry is over-- parking
  *   given up, parking --a probe succeeds, a path is added--> working
  *
@@ -34,7 +34,8 @@
  *     follows: a probe of a live path.  If the path works, the bio gets its first
  *     error; but if a path error ended the round, it gets another round first, and
  *     more of them, one a second, until no_path_retry seconds have passed since
- *     its first error.  If the path does not work, it fails, and the bio goes on
+ *     its first error (one more round only, if its controllers have states: R14).
+ *     If the path does not work, it fails, or is inactive, and the bio goes on
  *     without it; when it was the last one, the bio waits (R8), and a new round
  *     begins when a path works again, unless that time has passed.  Rounds and
  *     trials end, so every bio ends.
@@ -86,8 +87,13 @@
  *     the device, as what the kernel knows of it may be from before its failure.  A
  *     device without an id is accepted: a line says that it can't be checked.
  * R13. Bios go to the live paths of the lowest rank, and iopolicy chooses among
- *     those.  A standby path (write-mostly) is behind the others, and a path at
- *     which something has waited for longer than stall_timeout is behind these.
+ *     those.  A path that the disk calls non-optimised is behind those that it calls
+ *     optimised, a standby path (write-mostly) is behind these, one at which something
+ *     has waited for longer than stall_timeout is behind all of them, and last comes
+ *     one that the disk calls standby or unavailable.
+ * R14. A path whose controller does no I/O now is not failed for it, as long as the
+ *     disk says so itself.  When that is true of all live paths, no path works (R8),
+ *     and the first one is to be activated.
  *
  * Order.  Nobody may rely on the order of two overlapping writes that are in
  * flight at once; who wants one waits for the first to complete.  The first
@@ -111,6 +117,7 @@
 #include <linux/blk-crypto.h>
 #include <linux/blk-integrity.h>
 #include <linux/blkdev.h>
+#include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/rculist.h>
 #include <linux/raid/md_p.h>
@@ -121,6 +128,8 @@
 #include <linux/sysfs.h>
 #include <scsi/scsi_cmnd.h>
 #include <scsi/scsi_device.h>
+#include <scsi/scsi_dh.h>
+#include <scsi/scsi_host.h>
 #include <scsi/scsi_proto.h>
 #include "md.h"
 #include "multipath.h"
@@ -167,6 +176,15 @@
 
 /* How often in that time somebody looks. */
 #define MP_WATCHES		4
+
+/*
+ * How often a path's disk is asked whether it is active; ms that its answer takes to be
+ * known; how often somebody looks if it can be asked; between two activations.
+ */
+#define MP_ACCESS_INTERVAL	HZ
+#define MP_ACCESS_SETTLE	50
+#define MP_ATTACH_INTERVAL	(30 * HZ)
+#define MP_ACTIVATE_PAUSE	(5 * HZ)
 
 /* Seconds that bios wait for a path, unless no_path_retry says otherwise; its limit. */
 #define MP_NO_PATH_RETRY	30
@@ -259,7 +277,7 @@ static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev)
 	lockdep_assert_held(&conf->lock);
 
 	WRITE_ONCE(path->heals, false);
-	WRITE_ONCE(path->stalled, 0);
+	clear_bit(MP_STALLED, &path->demerits);
 	WRITE_ONCE(conf->generation, conf->generation + 1);
 	WRITE_ONCE(path->joined, conf->generation);	/* pairs with mp_blame_doubted() */
 	clear_bit(Faulty, &rdev->flags);
@@ -305,21 +323,23 @@ static void mp_suspect(struct mp_path *path)
 /* -------- choosing a path -------- */
 
 /* The lower the better; only the lowest get bios. */
-static unsigned int mp_rank(const struct mp_path *path, u64 tried)
+static unsigned long mp_rank(const struct mp_path *path, u64 tried)
 {
 	struct md_rdev *rdev = rcu_dereference_check(path->rdev, rcu_read_lock_sched_held());
 
 	if (!rdev || !mp_rdev_live(rdev) || (tried & BIT_ULL(path->slot)))
 		return MP_UNUSABLE;
-	return READ_ONCE(path->stalled) +	/* pairs with mp_watch_path() */
-	       (test_bit(WriteMostly, &rdev->flags) ? MP_RANK_STANDBY : 0);
+	/* pairs with mp_watch_path(), mp_set_access() and mp_accuse_path() */
+	return READ_ONCE(path->demerits) |
+	       (test_bit(WriteMostly, &rdev->flags) ? BIT(MP_STANDBY) : 0);
 }
 
 /* The first of the best. */
 static struct mp_path *mp_choose_failover(struct mp_conf *conf, u64 tried)
 {
-	unsigned int slot, rank, lowest = MP_UNUSABLE;
+	unsigned long rank, lowest = MP_UNUSABLE;
 	struct mp_path *best = NULL;
+	unsigned int slot;
 
 	for (slot = 0; slot < conf->nr_paths; slot++) {
 		rank = mp_rank(&conf->paths[slot], tried);
@@ -336,8 +356,8 @@ static struct mp_path *mp_choose_failover(struct mp_conf *conf, u64 tried)
 /* The next of the best after the one that was chosen last on this CPU. */
 static struct mp_path *mp_choose_round_robin(struct mp_conf *conf, u64 tried)
 {
-	unsigned int slot = this_cpu_read(*conf->turn);
-	unsigned int i, rank, lowest = MP_UNUSABLE;
+	unsigned int i, slot = this_cpu_read(*conf->turn);
+	unsigned long rank, lowest = MP_UNUSABLE;
 	struct mp_path *best = NULL;
 
 	for (i = 0; i < conf->nr_paths; i++) {
@@ -359,9 +379,10 @@ static struct mp_path *mp_choose_round_robin(struct mp_conf *conf, u64 tried)
 /* The one with the fewest bios of the best. */
 static struct mp_path *mp_choose_queue_depth(struct mp_conf *conf, u64 tried)
 {
-	unsigned int slot, rank, lowest = MP_UNUSABLE;
+	unsigned long rank, lowest = MP_UNUSABLE;
 	struct mp_path *best = NULL;
 	int depth, least = INT_MAX;
+	unsigned int slot;
 
 	for (slot = 0; slot < conf->nr_paths; slot++) {
 		rank = mp_rank(&conf->paths[slot], tried);
@@ -380,9 +401,10 @@ static struct mp_path *mp_choose_queue_depth(struct mp_conf *conf, u64 tried)
 /* The nearest of the best to the memory of this CPU; one of an unknown node is far. */
 static struct mp_path *mp_choose_numa(struct mp_conf *conf, u64 tried)
 {
-	unsigned int slot, rank, lowest = MP_UNUSABLE;
+	unsigned long rank, lowest = MP_UNUSABLE;
 	struct mp_path *best = NULL;
 	int node, distance, least = INT_MAX;
+	unsigned int slot;
 
 	for (slot = 0; slot < conf->nr_paths; slot++) {
 		rank = mp_rank(&conf->paths[slot], tried);
@@ -847,6 +869,34 @@ static void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_rea
 }
 
 /*
+ * Have the disk be asked of the path now, and not in its time.  Any context, in an RCU
+ * section or with in_flight raised: so multipath_free(), which shuts the gate and
+ * waits for both, has nobody queue the work after that.
+ */
+static void mp_ask_soon(struct mp_path *path)
+{
+	if (READ_ONCE(path->has_access) && !READ_ONCE(path->conf->gate))
+		mod_delayed_work(path->conf->checker, &path->access_work, 0);
+}
+
+/*
+ * Fail a path for what may be its controller's doing (R14): a path that the disk says
+ * something of gets no bio, unless no other is left, until the disk has been asked.
+ *
+ * Context: as mp_fail_path().
+ */
+static void mp_accuse_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
+{
+	if (!READ_ONCE(path->has_access) || mp_is_last(path->conf)) {
+		mp_fail_path(path, rdev, reason);
+	} else if (mp_rdev_live(rdev)) {
+		WRITE_ONCE(path->accused, reason);	/* pairs with mp_access_work() */
+		set_bit(MP_INACTIVE, &path->demerits);
+		mp_ask_soon(path);
+	}
+}
+
+/*
  * R2: another path did what these could not, so the error was theirs.  A slot
  * may hold another rdev by now, which joined after the doubt and is innocent.
  */
@@ -864,7 +914,7 @@ static void mp_blame_doubted(const struct mp_io *io)
 			continue;
 		/* pairs with mp_fill_slot() */
 		if ((s32)(READ_ONCE(path->joined) - io->generation) <= 0)
-			mp_fail_path(path, rdev, MP_OUTDONE);
+			mp_accuse_path(path, rdev, MP_OUTDONE);
 	}
 	rcu_read_unlock();
 }
@@ -961,6 +1011,11 @@ static void mp_end_io(struct bio *bio)
 		mp_fail_path(io->path, mp_rdev(io->path), MP_IO_ERROR);
 		break;
 	case MP_DOUBTFUL:
+		/* Of a controller that does no I/O, it is no word of the disk (R14). */
+		if (test_bit(MP_INACTIVE, &io->path->demerits)) {
+			io->path_error = true;
+			break;
+		}
 		/* It may be the disk's, so it says more than a path's error. */
 		if (!io->doubted)
 			io->error = status;
@@ -1351,58 +1406,98 @@ static struct scsi_device *mp_scsi_device(struct block_device *bdev)
 }
 
 /*
+ * What became of a command: 0; -EAGAIN if the device had something else to say first;
+ * -ENOTCONN if the path's controller does no I/O now; -EIO.
+ */
+static int mp_result_of(const struct scsi_cmnd *command)
+{
+	const u8 *sense = command->sense_buffer;
+	u8 format = sense[0] & 0x7f;
+	bool descriptors = format == 0x72;
+	u8 key = sense[descriptors ? 1 : 2] & 0xf;
+	u8 asc = sense[descriptors ? 2 : 12];
+	u8 ascq = sense[descriptors ? 3 : 13];
+
+	if (!command->result)
+		return 0;
+	if (command->result != SAM_STAT_CHECK_CONDITION || (format & 0x7c) != 0x70)
+		return -EIO;
+	/* Of an older command. */
+	if (format & 1)
+		return -EAGAIN;
+	/* In transition from one state to another, standby, unavailable. */
+	if ((key == NOT_READY || key == UNIT_ATTENTION) && asc == 0x04 &&
+	    ascq >= 0x0a && ascq <= 0x0c)
+		return -ENOTCONN;
+	switch (key) {
+	case RECOVERED_ERROR:
+		return 0;
+	case UNIT_ATTENTION:
+	case ABORTED_COMMAND:
+		return -EAGAIN;
+	default:
+		return -EIO;
+	}
+}
+
+/*
  * Ask a SCSI device something.  SCSI may be no part of the kernel, so nothing of
- * it is linked; scsi_execute_cmd() is not for symbol_get().
+ * it is linked; scsi_execute_cmd() is not for symbol_get().  @timeout is in jiffies;
+ * 0: the lower driver's.
  *
- * Context: sleeps, up to MP_ASK_TIMEOUT for each of MP_ASK_TRIES.
+ * Context: sleeps, up to the timeout for each of MP_ASK_TRIES.
  *
- * Return: 0; -EIO if it does not answer; -EWOULDBLOCK while all its tags are in
- * use; -ENXIO or -ENOMEM.
+ * Return: 0; -EIO if it does not answer, -ENOTCONN if its controller does no I/O;
+ * -EBUSY while all its tags are in use; -ENXIO or -ENOMEM.
  */
 static int mp_ask(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_length,
-		  void *answer, unsigned int length)
+		  void *answer, unsigned int length, unsigned int timeout)
 {
 	struct request *(*alloc_request)(struct request_queue *q, blk_opf_t opf,
 					 blk_mq_req_flags_t flags);
 	struct scsi_cmnd *command;
 	struct request *rq;
-	int tries, err = -ENXIO;
+	int tries, err = -EAGAIN;
 
 	alloc_request = symbol_get(scsi_alloc_request);
 	if (!alloc_request)
 		return -ENXIO;
-	for (tries = 0; err && tries < MP_ASK_TRIES; tries++) {
+	for (tries = 0; err == -EAGAIN && tries < MP_ASK_TRIES; tries++) {
 		rq = alloc_request(sdev->request_queue, REQ_OP_DRV_IN, BLK_MQ_REQ_NOWAIT);
 		if (IS_ERR(rq)) {
-			err = PTR_ERR(rq);
+			err = PTR_ERR(rq) == -EWOULDBLOCK ? -EBUSY : PTR_ERR(rq);
 			break;
 		}
-		memset(answer, 0, length);
-		err = blk_rq_map_kern(rq, answer, length, GFP_NOIO);
+		err = 0;
+		if (length) {
+			memset(answer, 0, length);
+			err = blk_rq_map_kern(rq, answer, length, GFP_NOIO);
+		}
 		if (!err) {
 			command = blk_mq_rq_to_pdu(rq);
 			command->allowed = 0;
 			command->cmd_len = cdb_length;
 			memcpy(command->cmnd, cdb, cdb_length);
-			rq->timeout = MP_ASK_TIMEOUT;
+			rq->timeout = timeout;
 			rq->rq_flags |= RQF_QUIET;
-			if (blk_execute_rq(rq, true) || command->result)
-				err = -EIO;
+			err = blk_execute_rq(rq, true) ? -EIO : 0;
+			if (!err || command->result)
+				err = mp_result_of(command);
 			/* Some devices send something, and say that it is nothing. */
-			else if (command->resid_len && command->resid_len <= length)
+			if (!err && command->resid_len && command->resid_len <= length)
 				memset(answer + length - command->resid_len, 0, command->resid_len);
 		}
 		blk_mq_free_request(rq);
 	}
 	symbol_put(scsi_alloc_request);
-	return err;
+	return err == -EAGAIN ? -EIO : err;
 }
 
 /* VPD page 83h, device identification. */
 static int mp_ask_vpd(struct scsi_device *sdev, u8 *page, unsigned int length)
 {
 	const u8 cdb[] = { INQUIRY, 1, 0x83, length >> 8, length & 0xff, 0 };
-	int err = mp_ask(sdev, cdb, sizeof(cdb), page, length);
+	int err = mp_ask(sdev, cdb, sizeof(cdb), page, length, MP_ASK_TIMEOUT);
 
 	return err ?: page[1] == 0x83 ? 0 : -EIO;
 }
@@ -1464,12 +1559,12 @@ static int mp_ask_size(struct scsi_device *sdev, sector_t *sectors, unsigned int
 		return -ENOMEM;
 	err = -EOPNOTSUPP;
 	if (!sdev->no_read_capacity_16 && !sdev->try_rc_10_first)
-		err = mp_ask(sdev, cdb16, sizeof(cdb16), answer, 32);
+		err = mp_ask(sdev, cdb16, sizeof(cdb16), answer, 32, MP_ASK_TIMEOUT);
 	if (!err) {
 		last = be64_to_cpup((__be64 *)answer);
 		*block_size = be32_to_cpup((__be32 *)(answer + 8));
 	} else {
-		err = mp_ask(sdev, cdb10, sizeof(cdb10), answer, 8);
+		err = mp_ask(sdev, cdb10, sizeof(cdb10), answer, 8, MP_ASK_TIMEOUT);
 		last = be32_to_cpup((__be32 *)answer);
 		*block_size = be32_to_cpup((__be32 *)(answer + 4));
 	}
@@ -1493,7 +1588,13 @@ static int mp_ask_disk(struct scsi_device *sdev, const struct mp_disk *known,
 	/* What these say of their size is not what sd makes of it. */
 	if (sdev->fix_capacity || sdev->guess_capacity)
 		return 0;
-	return mp_ask_size(sdev, &now->sectors, &now->block_size);
+	err = mp_ask_size(sdev, &now->sectors, &now->block_size);
+	if (err != -ENOTCONN)
+		return err;
+	/* An inactive controller may know nothing of the size. */
+	now->sectors = known->sectors;
+	now->block_size = known->block_size;
+	return 0;
 }
 
 /* The size that the disk has over the paths in use: it may have grown. */
@@ -1536,6 +1637,44 @@ static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 				was->sectors, was->block_size);
 		return false;
 	}
+	return true;
+}
+
+/* Demerits that the disk gives the path now, or a negative error if it does not answer. */
+static long mp_ask_access(struct scsi_device *sdev)
+{
+	static const u8 cdb[6] = { TEST_UNIT_READY };
+	/* It has the time that I/O has: who times out at a path in use has its host reset. */
+	int err = mp_ask(sdev, cdb, sizeof(cdb), NULL, 0, 0);
+
+	if (err == -ENOTCONN)
+		return BIT(MP_INACTIVE);
+	if (err)
+		return err;
+	/* If states have changed, the handler has just been told, and asks for them. */
+	msleep(MP_ACCESS_SETTLE);
+	switch (READ_ONCE(sdev->access_state) & SCSI_ACCESS_STATE_MASK) {
+	case SCSI_ACCESS_STATE_OPTIMAL:
+		return 0;
+	case SCSI_ACCESS_STATE_ACTIVE:
+	case SCSI_ACCESS_STATE_LBA:
+		return BIT(MP_NON_OPTIMISED);
+	default:
+		return BIT(MP_INACTIVE);
+	}
+}
+
+/* Has it only failed to read as its controller does no I/O? */
+static bool mp_is_inactive(struct mp_path *path, struct scsi_device *sdev)
+{
+	long demerits;
+
+	if (!READ_ONCE(path->has_access))
+		return false;
+	demerits = mp_ask_access(sdev);
+	if (demerits < 0 || !(demerits & BIT(MP_INACTIVE)))
+		return false;
+	set_bit(MP_INACTIVE, &path->demerits);
 	return true;
 }
 
@@ -1605,8 +1744,14 @@ static enum mp_probe_state mp_check_disk(struct mp_path *path)
 	else if (mp_ask_disk(sdev, &path->disk, &now))
 		return MP_PROBE_FAILED;
 
+	/* It could not be read: for no other reason, and its id has to do. */
+	if (path->probe_was_in_vain &&
+	    (!sdev || !mp_has_identity(&now.identity) || !mp_is_inactive(path, sdev) ||
+	     get_capacity(rdev->bdev->bd_disk) != now.sectors))
+		return MP_PROBE_FAILED;
 	if (mp_is_same_disk(path, &now))
-		result = mp_check_superblock(path, rdev);
+		result = path->probe_was_in_vain ? MP_PROBE_SAME_DISK :
+						   mp_check_superblock(path, rdev);
 	if (result != MP_PROBE_FAILED)
 		path->refused = result == MP_PROBE_STRANGER;
 	return result;
@@ -1761,9 +1906,10 @@ static void mp_check_work(struct work_struct *work)
 	mp_probe_is_back(path, result);
 }
 
-/* Have a path that has answered say which disk it leads to. */
-static void mp_start_check(struct mp_path *path)
+/* Have a path say which disk it leads to: one that has answered, or else is inactive. */
+static void mp_start_check(struct mp_path *path, bool in_vain)
 {
+	path->probe_was_in_vain = in_vain;
 	if (!mp_take_for_probe(path, path->probe_is_return))
 		return;
 	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
@@ -1876,13 +2022,35 @@ static void mp_drop_trial(struct mp_conf *conf)
 	mp_fail_again(conf, &conf->judged);
 }
 
+/* Can the disk be asked of any path's state? */
+static bool mp_has_access(const struct mp_conf *conf)
+{
+	unsigned int slot;
+
+	for (slot = 0; slot < conf->nr_paths; slot++)
+		if (READ_ONCE(conf->paths[slot].has_access))
+			return true;
+	return false;
+}
+
+/*
+ * Does a bio get another round, as its errors may not be the disk's?  What a controller
+ * refuses in the moment before its state is known looks like the disk's error.
+ */
+static bool mp_deserves_round(const struct mp_io *io)
+{
+	if (io->second_round)
+		return io->path_error && !mp_is_overdue(io);
+	return io->path_error || mp_has_access(io->conf);
+}
+
 /* The witness works, so what failed the bios is theirs (R1). */
 static void mp_pass_verdict(struct mp_conf *conf)
 {
 	struct mp_io *io, *next;
 
 	llist_for_each_entry_safe(io, next, llist_del_all(&conf->on_trial), node) {
-		if (!io->path_error || (io->second_round && mp_is_overdue(io))) {
+		if (!mp_deserves_round(io)) {
 			mp_finish(io, io->error);
 			continue;
 		}
@@ -1914,16 +2082,33 @@ static void mp_path_works(struct mp_conf *conf, struct mp_path *path, struct md_
 				    mdname(conf->mddev), rdev->bdev);
 }
 
+/* Does the disk say of all live paths that their controllers are inactive (R14)? */
+static bool __mp_none_active(const struct mp_conf *conf)
+{
+	unsigned int slot;
+
+	lockdep_assert_held(&conf->lock);
+	for (slot = 0; slot < conf->nr_paths; slot++) {
+		const struct mp_path *path = &conf->paths[slot];
+		const struct md_rdev *rdev = mp_rdev(path);
+
+		if (rdev && mp_rdev_live(rdev) && !test_bit(MP_INACTIVE, &path->demerits))
+			return false;
+	}
+	return true;
+}
+
 /*
  * @last does not work, or there is no path at all (NULL): so none works (R8).
- * False: @last is not the last live path any more.
+ * False: @last is not the last live path that is active, or not any more.
  */
 static bool mp_no_path(struct mp_conf *conf, const struct md_rdev *last)
 {
 	bool parking = false;
 
 	spin_lock_irq(&conf->lock);
-	if (last ? mp_rdev_live(last) && conf->nr_live == 1 : !conf->nr_live) {
+	if (last ? mp_rdev_live(last) && (conf->nr_live == 1 || __mp_none_active(conf)) :
+		   !conf->nr_live) {
 		__mp_set_state(conf, MP_PARKING);
 		parking = true;
 	}
@@ -1942,10 +2127,13 @@ static void mp_path_is_broken(struct mp_conf *conf, struct mp_path *path, struct
 {
 	if (READ_ONCE(conf->state) != MP_WORKING || !mp_rdev_live(rdev))
 		return;
-	if (mp_no_path(conf, rdev))
-		conf->down = path;
-	else
-		mp_fail_path(path, rdev, MP_PROBE_ERROR);
+	if (!mp_no_path(conf, rdev)) {
+		mp_accuse_path(path, rdev, MP_PROBE_ERROR);
+		return;
+	}
+	conf->down = path;
+	/* It may only have to be activated. */
+	mp_ask_soon(path);
 }
 
 /* A failed path works, and leads to our disk: use it, if nobody has taken it out. */
@@ -1968,6 +2156,7 @@ static void mp_take_back(struct mp_conf *conf, struct mp_path *path, struct md_r
 
 	if (back) {
 		mp_path_changed(conf, rdev);
+		mp_ask_soon(path);
 		pr_info("md/multipath:%s: path %pg is back; %u of %u paths are in use\n",
 			mdname(conf->mddev), rdev->bdev, READ_ONCE(conf->nr_live),
 			conf->nr_paths);
@@ -1978,8 +2167,11 @@ static void mp_take_back(struct mp_conf *conf, struct mp_path *path, struct md_r
 static void mp_hear_return(struct mp_conf *conf, struct mp_path *path,
 			   struct md_rdev *rdev, enum mp_probe_state result)
 {
+	/* A controller that is inactive reads nothing, but says what it is (R14). */
 	if (result == MP_PROBE_OK)
-		mp_start_check(path);
+		mp_start_check(path, false);
+	else if (result == MP_PROBE_DOUBTFUL && READ_ONCE(path->has_access))
+		mp_start_check(path, true);
 	else if (result == MP_PROBE_SAME_DISK)
 		mp_take_back(conf, path, rdev);
 }
@@ -2000,7 +2192,7 @@ static void mp_believe_probe(struct mp_conf *conf, struct mp_path *path,
 		if (path->probe_is_return)
 			mp_hear_return(conf, path, rdev, result);
 		else if (result == MP_PROBE_OK && READ_ONCE(conf->state) != MP_WORKING)
-			mp_start_check(path);
+			mp_start_check(path, false);
 		else if (result == MP_PROBE_OK || result == MP_PROBE_SAME_DISK)
 			mp_path_works(conf, path, rdev);
 		else
@@ -2086,14 +2278,15 @@ static void mp_check_deadline(struct mp_conf *conf)
 
 static void mp_probe_again(struct mp_conf *conf)
 {
-	struct mp_path *path;
+	unsigned int slot;
 
-	if (time_before(jiffies, conf->last_probe + mp_probe_interval(conf)))
+	/* pairs with mp_set_access() */
+	if (!xchg(&conf->probe_soon, false) &&
+	    time_before(jiffies, conf->last_probe + mp_probe_interval(conf)))
 		return;
 	conf->last_probe = jiffies;
-	path = mp_first_path(conf);
-	if (path)
-		mp_start_probe(path, 0, false);
+	for (slot = 0; slot < conf->nr_paths; slot++)
+		mp_start_probe(&conf->paths[slot], 0, false);
 }
 
 /* No path works: wait for one, or no longer. */
@@ -2260,6 +2453,189 @@ static void mp_md_thread(struct md_thread *thread)
 	md_check_recovery(thread->mddev);
 }
 
+/* -------- paths that the disk would rather not have used -------- */
+
+/*
+ * Most disk arrays with two controllers say which of them a LUN belongs to (SCSI's
+ * ALUA), and some refuse I/O over the other.  The kernel's handler for that, scsi_dh_alua,
+ * asks for the states of all ports and keeps them in each scsi_device, but only if
+ * somebody attaches it, and only when a command is answered with the attention that
+ * they have changed; nothing else brings that to a path that has no I/O.  So each path
+ * gets a TEST UNIT READY a second, which also tells when it is alive but inactive (R14).
+ */
+
+/* scsi_dh_attach() looks if there is a handler, and then attaches one. */
+static DEFINE_MUTEX(mp_attach_lock);
+
+/*
+ * Does somebody keep the states of this device's ports?  Also after we have asked for
+ * it.  SCSI may be no part of the kernel: nothing of it is linked.
+ */
+static bool mp_attach_handler(struct scsi_device *sdev)
+{
+	int (*attach)(struct request_queue *q, const char *name);
+
+	if (!scsi_device_tpgs(sdev))
+		return false;
+	mutex_lock(&mp_attach_lock);
+	if (!sdev->handler) {
+		attach = symbol_get(scsi_dh_attach);
+		if (attach) {
+			attach(sdev->request_queue, "alua");
+			symbol_put(scsi_dh_attach);
+		}
+	}
+	mutex_unlock(&mp_attach_lock);
+	return sdev->handler && !strcmp(sdev->handler->name, "alua");
+}
+
+/*
+ * Have the disk make this path's controller the active one, as the handler knows how.
+ * Not another one right after it, and the same one later still: it may not help.
+ */
+static void mp_activate(struct mp_path *path, struct scsi_device *sdev)
+{
+	int (*activate)(struct request_queue *q, activate_complete fn, void *data);
+	struct mp_conf *conf = path->conf;
+	unsigned long pause;
+	bool now;
+
+	spin_lock_irq(&conf->lock);
+	pause = conf->activated == path ? 2 * MP_ACTIVATE_PAUSE : MP_ACTIVATE_PAUSE;
+	now = !conf->activated || time_after(jiffies, conf->activated_at + pause);
+	if (now) {
+		conf->activated = path;
+		conf->activated_at = jiffies;
+	}
+	spin_unlock_irq(&conf->lock);
+	activate = now ? symbol_get(scsi_dh_activate) : NULL;
+	if (!activate)
+		return;
+	activate(sdev->request_queue, NULL, NULL);
+	symbol_put(scsi_dh_activate);
+}
+
+/*
+ * The SCSI device of a path, or NULL; for mp_put_scsi_device().  The path may be
+ * removed meanwhile: nothing waits for who asks.  @joined becomes mp_path::joined.
+ */
+static struct scsi_device *mp_get_scsi_device(struct mp_path *path, u32 *joined)
+{
+	struct scsi_device *sdev = NULL;
+	struct md_rdev *rdev;
+
+	rcu_read_lock();
+	rdev = rcu_dereference(path->rdev);
+	if (rdev)
+		sdev = mp_scsi_device(rdev->bdev);
+	if (sdev) {
+		/* The open disk holds on to both until the RCU section ends. */
+		__module_get(sdev->host->hostt->module);
+		get_device(&sdev->sdev_gendev);
+	}
+	*joined = READ_ONCE(path->joined);	/* pairs with mp_fill_slot() */
+	rcu_read_unlock();
+	return sdev;
+}
+
+static void mp_put_scsi_device(struct scsi_device *sdev)
+{
+	struct module *module = sdev->host->hostt->module;
+
+	put_device(&sdev->sdev_gendev);
+	module_put(module);
+}
+
+static const char *mp_access_name(unsigned long demerits)
+{
+	if (demerits & BIT(MP_INACTIVE))
+		return "inactive";
+	return demerits & BIT(MP_NON_OPTIMISED) ? "active, but not optimised" : "active";
+}
+
+/* Have bios follow what the disk says.  False: it has said that before. */
+static bool mp_set_access(struct mp_path *path, const struct md_rdev *rdev, unsigned long access)
+{
+	struct mp_conf *conf = path->conf;
+
+	/* pairs with mp_rank() */
+	assign_bit(MP_NON_OPTIMISED, &path->demerits, access & BIT(MP_NON_OPTIMISED));
+	assign_bit(MP_INACTIVE, &path->demerits, access & BIT(MP_INACTIVE));
+	if (access == READ_ONCE(path->access))
+		return false;
+	WRITE_ONCE(path->access, access);
+	pr_info_ratelimited("md/multipath:%s: path %pg is %s, says the disk\n",
+			    mdname(conf->mddev), rdev->bdev, mp_access_name(access));
+	if (!(access & BIT(MP_INACTIVE)) && READ_ONCE(conf->state) != MP_WORKING) {
+		WRITE_ONCE(conf->probe_soon, true);	/* pairs with mp_probe_again() */
+		md_wakeup_thread(conf->retry_thread);
+	}
+	return true;
+}
+
+/*
+ * What came of asking about a path that is accused of @accused, if of anything.  One
+ * that is inactive is not to blame, nor one whose state has changed meanwhile.  If the
+ * disk could not be asked (no tag, no memory), the path stays accused until it can.
+ */
+static void mp_hear_access(struct mp_path *path, struct md_rdev *rdev, long demerits,
+			   enum mp_reason accused)
+{
+	bool innocent = false;
+
+	if (demerits >= 0) {
+		innocent = mp_set_access(path, rdev, demerits) || demerits & BIT(MP_INACTIVE);
+	} else if (demerits != -EIO) {
+		cmpxchg(&path->accused, MP_NO_REASON, accused);
+		return;
+	}
+	if (accused && !innocent)
+		mp_fail_path(path, rdev, accused);
+	else if (demerits == -EIO && READ_ONCE(path->conf->state) != MP_WORKING)
+		mp_fail_path(path, rdev, MP_PROBE_ERROR);
+	else if (demerits == -EIO)
+		mp_suspect(path);
+}
+
+/* Nothing waits for it but free(); what it allocates waits for no I/O. */
+static void mp_access_work(struct work_struct *work)
+{
+	struct mp_path *path = container_of(work, struct mp_path, access_work.work);
+	enum mp_reason accused = xchg(&path->accused, MP_NO_REASON);	/* mp_accuse_path() */
+	unsigned int flags = memalloc_noio_save();
+	struct mp_conf *conf = path->conf;
+	struct scsi_device *sdev;
+	struct md_rdev *rdev;
+	bool is_told;
+	long demerits = 0;
+	u32 joined;
+
+	sdev = mp_get_scsi_device(path, &joined);
+	is_told = sdev && mp_attach_handler(sdev);
+	if (is_told && mp_path_is_live(path))
+		demerits = mp_ask_access(sdev);
+
+	rcu_read_lock();
+	rdev = rcu_dereference(path->rdev);
+	if (rdev && READ_ONCE(path->joined) == joined) {
+		WRITE_ONCE(path->has_access, is_told);	/* pairs with mp_accuse_path() */
+		if (mp_rdev_live(rdev))
+			mp_hear_access(path, rdev, demerits, accused);
+	}
+	rcu_read_unlock();
+
+	if (demerits > 0 && demerits & BIT(MP_INACTIVE) && READ_ONCE(conf->state) != MP_WORKING)
+		mp_activate(path, sdev);
+	/* The handler's module may not have been there yet; loading it needs no rescuer. */
+	if (is_told)
+		queue_delayed_work(conf->checker, &path->access_work, MP_ACCESS_INTERVAL);
+	else if (sdev && scsi_device_tpgs(sdev))
+		queue_delayed_work(system_long_wq, &path->access_work, MP_ATTACH_INTERVAL);
+	if (sdev)
+		mp_put_scsi_device(sdev);
+	memalloc_noio_restore(flags);
+}
+
 /* -------- paths that do not answer -------- */
 
 /*
@@ -2280,20 +2656,19 @@ static void mp_watch_path(struct mp_path *path, const struct md_rdev *rdev,
 {
 	unsigned int older = !path->epoch;
 	const char *name = mdname(path->conf->mddev);
-	bool was_stalled;
+	bool stalled = test_bit(MP_STALLED, &path->demerits);
 
 	if (!mp_in_flight_of(path, older)) {
-		if (!path->stalled && !mp_in_flight_of(path, path->epoch))
+		if (!stalled && !mp_in_flight_of(path, path->epoch))
 			return;
-		was_stalled = path->stalled && mp_rdev_live(rdev);
-		WRITE_ONCE(path->stalled, 0);		/* pairs with mp_rank() */
+		clear_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
 		WRITE_ONCE(path->epoch, older);		/* pairs with mp_count() */
 		path->epoch_began = jiffies;
-		if (was_stalled)
+		if (stalled && mp_rdev_live(rdev))
 			pr_info_ratelimited("md/multipath:%s: path %pg answers again\n",
 					    name, rdev->bdev);
-	} else if (!path->stalled && time_after_eq(jiffies, path->epoch_began + timeout)) {
-		WRITE_ONCE(path->stalled, MP_RANK_STALLED);	/* pairs with mp_rank() */
+	} else if (!stalled && time_after_eq(jiffies, path->epoch_began + timeout)) {
+		set_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
 		trace_path_stalled(disk_devt(path->conf->mddev->gendisk), rdev->bdev->bd_dev,
 				   jiffies_to_msecs(jiffies - path->epoch_began));
 		if (mp_rdev_live(rdev))
@@ -2317,7 +2692,7 @@ static void mp_watch_work(struct work_struct *work)
 		if (rdev && timeout)
 			mp_watch_path(path, rdev, timeout);
 		else
-			WRITE_ONCE(path->stalled, 0);	/* pairs with mp_rank() */
+			clear_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
 	}
 	rcu_read_unlock();
 	if (timeout)
@@ -2413,12 +2788,14 @@ static bool mp_user_asks(const struct md_rdev *rdev)
  * Called through md_error() for a superblock that could not be written, which is
  * an error of the path like any other, and for mdadm --fail, which no probe is to
  * undo.  Not for a path that has failed already: md core sees to that.  The last
- * live path is left alone (R3).
+ * live path is left alone (R3), and one whose controller is inactive (R14): md core
+ * takes such a one for written.
  *
  * Context: any, so no mutex (R10).  Takes mp_conf::lock.
  */
 static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 {
+	enum mp_reason reason = mp_user_asks(rdev) ? MP_BY_USER : MP_SUPERBLOCK_ERROR;
 	struct mp_conf *conf = mddev->private;
 	struct mp_path *path;
 	unsigned long flags;
@@ -2434,8 +2811,13 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 		mp_suspect(path);
 		return;
 	}
+	if (path && reason != MP_BY_USER && READ_ONCE(path->has_access)) {
+		spin_unlock_irqrestore(&conf->lock, flags);
+		mp_accuse_path(path, rdev, reason);
+		return;
+	}
 	if (path)
-		__mp_set_failed(path, rdev, mp_user_asks(rdev) ? MP_BY_USER : MP_SUPERBLOCK_ERROR);
+		__mp_set_failed(path, rdev, reason);
 	else
 		set_bit(Faulty, &rdev->flags);
 	spin_unlock_irqrestore(&conf->lock, flags);
@@ -2519,6 +2901,7 @@ static void mp_fill_slot(struct mp_conf *conf, struct mp_path *path,
 	mp_known_disk(rdev->bdev, &path->disk);
 	path->node = bdev_get_queue(rdev->bdev)->node;
 	path->refused = false;
+	path->probe_was_in_vain = false;
 	spin_lock_irq(&conf->lock);
 	path->has_returned = false;
 	path->reason = MP_NO_REASON;
@@ -2528,6 +2911,10 @@ static void mp_fill_slot(struct mp_conf *conf, struct mp_path *path,
 	WRITE_ONCE(path->last_error, BLK_STS_OK);
 	WRITE_ONCE(path->heals, false);
 	WRITE_ONCE(path->leaving, false);
+	WRITE_ONCE(path->has_access, false);
+	WRITE_ONCE(path->access, 0);
+	WRITE_ONCE(path->accused, MP_NO_REASON);
+	WRITE_ONCE(path->demerits, 0);
 	rdev->raid_disk = path->slot;
 	clear_bit(In_sync, &rdev->flags);
 	rcu_assign_pointer(path->rdev, rdev);
@@ -2596,6 +2983,7 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 	if (!rdev->sectors)
 		rdev->sectors = bdev_nr_sectors(rdev->bdev) - rdev->data_offset;
 	mp_fill_slot(conf, path, rdev, true);
+	mod_delayed_work(system_long_wq, &path->access_work, 0);
 	schedule_work(&conf->tell_work);
 	pr_info("md/multipath:%s: path %pg joined; %u of %u paths are in use\n",
 		mdname(mddev), rdev->bdev, READ_ONCE(conf->nr_live), conf->nr_paths);
@@ -2880,7 +3268,11 @@ static const char *mp_path_state_name(const struct mp_conf *conf, const struct m
 		return "failed";
 	if (conf->state != MP_WORKING && conf->nr_live == 1)
 		return "down";
-	return path->stalled ? "stalled" : "live";
+	if (path->demerits & BIT(MP_INACTIVE))
+		return "inactive";
+	if (path->demerits & BIT(MP_STALLED))
+		return "stalled";
+	return path->demerits & BIT(MP_NON_OPTIMISED) ? "non-optimised" : "live";
 }
 
 /* Milliseconds that a failed path still is held out. */
@@ -2978,6 +3370,7 @@ static int mp_init_path(struct mp_conf *conf, struct mp_path *path)
 	init_llist_head(&path->to_send);
 	INIT_WORK(&path->send_work, mp_send_work);
 	INIT_WORK(&path->check_work, mp_check_work);
+	INIT_DELAYED_WORK(&path->access_work, mp_access_work);
 
 	path->tally = alloc_percpu(struct mp_tally);
 	path->probe_page = alloc_page(GFP_KERNEL);
@@ -3160,6 +3553,7 @@ static sector_t multipath_size(struct mddev *mddev, sector_t sectors, int raid_d
 static int multipath_run(struct mddev *mddev)
 {
 	struct mp_conf *conf;
+	unsigned int slot;
 	int err;
 
 	err = mp_check_array(mddev);
@@ -3190,6 +3584,8 @@ static int multipath_run(struct mddev *mddev)
 	list_add(&conf->node, &mp_arrays);
 	mutex_unlock(&mp_arrays_lock);
 	queue_delayed_work(system_long_wq, &conf->watch_work, 0);
+	for (slot = 0; slot < conf->nr_paths; slot++)
+		queue_delayed_work(system_long_wq, &conf->paths[slot].access_work, 0);
 
 	/* One disk needs no resync, and md core adds no path before it is done. */
 	mddev->resync_offset = MaxSector;
@@ -3216,6 +3612,7 @@ out_free_conf:
 static void multipath_free(struct mddev *mddev, void *priv)
 {
 	struct mp_conf *conf = priv;
+	unsigned int slot;
 
 	/* Nobody sets a tunable any more, or wakes the thread for a reboot. */
 	sysfs_remove_group(&mddev->kobj, &mp_attribute_group);
@@ -3224,6 +3621,9 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	mutex_unlock(&mp_arrays_lock);
 	/* No bio and no probe is at a path any more, and none can get there. */
 	mp_shut_gate(conf);
+	/* It wakes the thread, and with the gate shut nobody queues it: mp_ask_soon(). */
+	for (slot = 0; slot < conf->nr_paths; slot++)
+		cancel_delayed_work_sync(&conf->paths[slot].access_work);
 	/* Nobody takes from the lists but us. */
 	md_unregister_thread(mddev, &conf->retry_thread);
 	/* No bio is left at all. */

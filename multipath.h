@@ -69,14 +69,18 @@ enum mp_policy {
 };
 
 /*
- * The best paths are those of the lowest rank: a sum of these, and 0 for a path
- * that nothing speaks against.
+ * What speaks against a path, the worst last: bits of mp_path::demerits.  The best
+ * paths are those with the lowest number; 0 is a path that nothing speaks against.
  */
-enum mp_rank {
-	MP_RANK_STANDBY	= 1,	/* write-mostly: a user says so */
-	MP_RANK_STALLED	= 2,	/* something at it has had no answer for long */
-	MP_UNUSABLE	= 255,	/* not live, or tried already */
+enum mp_demerit {
+	MP_NON_OPTIMISED,	/* the disk says: another controller is faster */
+	MP_STANDBY,		/* write-mostly, a user says so; a flag of the rdev */
+	MP_STALLED,		/* something at it has had no answer for long */
+	MP_INACTIVE,		/* the disk says: this controller does no I/O now */
 };
+
+/* Worse than any: not live, or tried already. */
+#define MP_UNUSABLE		ULONG_MAX
 
 /*
  * How many bios began and ended at a path, on this CPU: submit and completion add
@@ -92,7 +96,7 @@ struct mp_tally {
 #define MP_TICKET_EPOCH		BIT(0)	/* which of the two */
 #define MP_TICKET_DEPTH		BIT(1)	/* in mp_path::depth, too */
 
-/* Is there a path for I/O?  Only the last live path can leave an array without. */
+/* Is there a path for I/O?  The last live path can leave an array without, or inactive ones. */
 enum mp_state {
 	MP_WORKING,		/* yes, or nobody knows better yet */
 	MP_PARKING,		/* no: bios wait for one, until no_path_retry is over */
@@ -146,8 +150,8 @@ struct mp_disk {
 struct mp_path {
 	struct md_rdev __rcu	*rdev;		/* see RCU above; changed under mp_conf::lock */
 	struct mp_tally __percpu *tally;	/* "in_flight" is its difference */
+	unsigned long		demerits;	/* enum mp_demerit; atomic bits; peeked */
 	u8			epoch;		/* of bios that begin; watch_work's; peeked */
-	u8			stalled;	/* 0 or MP_RANK_STALLED; watch_work's; peeked */
 	int			node;		/* of the device; NUMA_NO_NODE if unknown */
 	atomic_t		depth;		/* bios in flight, with policy queue-depth */
 	struct mp_conf		*conf;		/* fixed */
@@ -175,6 +179,12 @@ struct mp_path {
 
 	unsigned long		epoch_began;	/* jiffies; watch_work's */
 
+	/* What the disk says of the path (R14). */
+	struct delayed_work	access_work;	/* asks it, once a second */
+	bool			has_access;	/* it can be asked; access_work's; peeked */
+	unsigned long		access;		/* demerits that it gave last; access_work's */
+	enum mp_reason		accused;	/* any context sets, access_work takes */
+
 	bool			told_live;	/* what user space was told last; tell_work's */
 
 	/* What the retry thread sends may block here, and only here (R9). */
@@ -185,6 +195,7 @@ struct mp_path {
 	enum mp_probe_state	probe_state;	/* who owns the rest; release, acquire */
 	bool			probe_to_send;	/* the retry thread sets, the work clears */
 	bool			probe_is_return;	/* of a failed path, to see if it is back */
+	bool			probe_was_in_vain;	/* it read nothing: is it inactive? */
 	u32			probe_joined;	/* mp_path::joined when it was started */
 	unsigned int		probe_place;	/* which place of the disk it reads */
 	u8			probe_ticket;	/* of mp_take_for_probe() */
@@ -223,6 +234,9 @@ struct mp_conf {
 	struct workqueue_struct	*checker;	/* fixed; for the paths' check_work */
 	bool			md_has_work;	/* any context sets, the retry thread takes */
 	struct mp_path		*suspect;	/* any context sets, the retry thread takes */
+	bool			probe_soon;	/* access_work sets, the retry thread takes */
+	struct mp_path		*activated;	/* lock; whose controller was, last */
+	unsigned long		activated_at;	/* lock; jiffies */
 
 	/* What sysfs counts; written only where I/O does not go well. */
 	atomic64_t		failovers;	/* tries that failed, and led to another */
@@ -236,7 +250,7 @@ struct mp_conf {
 	struct mp_path		*witness;	/* the path whose probe decides on them */
 	unsigned long		trial_began;	/* jiffies */
 	u32			trial_generation;	/* mp_conf::generation at that time */
-	struct mp_path		*down;		/* the last path, when it did not work */
+	struct mp_path		*down;		/* that left the array without one */
 	unsigned long		last_probe;	/* jiffies; while no path works */
 	unsigned long		next_release;	/* jiffies; of those that are paced */
 

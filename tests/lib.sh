@@ -394,6 +394,14 @@ mdstat_line() {
 	' /proc/mdstat
 }
 
+# The path that md core writes the superblock to: with this level it takes one.
+first_in_mdstat() {
+	local path
+	for path in "${PATHS[@]}"; do
+		[[ $(mdstat_line) != *" multipath $(name_of "$path")["* ]] || echo "$path"
+	done
+}
+
 # The m of [n/m].
 active_paths() {
 	mdstat_line "$1" | sed --quiet 's/.*\[[0-9]*\/\([0-9]*\)\].*/\1/p'
@@ -613,6 +621,12 @@ end_verified_io() {
 	[[ -n ${FIO:-} ]] && is_running "$FIO" || return 0
 	tell_fio_to_end
 	wait_for not_running "$FIO"
+}
+
+# end_program <process>: of ours, in the background
+end_program() {
+	kill "$1" 2>/dev/null || :
+	wait_for not_running "$1"
 }
 
 is_running() {
