@@ -376,15 +376,21 @@ static struct mp_path *mp_choose_round_robin(struct mp_conf *conf, u64 tried)
 	return best;
 }
 
-/* The one with the fewest bios of the best. */
+/*
+ * The one with the fewest bios of the best.  Of several, the one that this CPU has not
+ * chosen for longest: always the first one would be the slow one at times, and who
+ * waits for its tags leaves the others idle meanwhile.
+ */
 static struct mp_path *mp_choose_queue_depth(struct mp_conf *conf, u64 tried)
 {
+	unsigned int i, slot = this_cpu_read(*conf->turn);
 	unsigned long rank, lowest = MP_UNUSABLE;
 	struct mp_path *best = NULL;
 	int depth, least = INT_MAX;
-	unsigned int slot;
 
-	for (slot = 0; slot < conf->nr_paths; slot++) {
+	for (i = 0; i < conf->nr_paths; i++) {
+		if (++slot >= conf->nr_paths)
+			slot = 0;
 		rank = mp_rank(&conf->paths[slot], tried);
 		if (rank > lowest || rank == MP_UNUSABLE)
 			continue;
@@ -395,6 +401,8 @@ static struct mp_path *mp_choose_queue_depth(struct mp_conf *conf, u64 tried)
 			least = depth;
 		}
 	}
+	if (likely(best))
+		this_cpu_write(*conf->turn, best->slot);
 	return best;
 }
 
