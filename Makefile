@@ -71,6 +71,9 @@ demo:
 bench:
 	scripts/bench $(if $(KERNEL),-k $(KERNEL))
 
+bench-paths:
+	scripts/bench-paths $(if $(KERNEL),-k $(KERNEL))
+
 bench-profile:
 	scripts/bench $(if $(KERNEL),-k $(KERNEL)) --profile
 
@@ -86,6 +89,7 @@ help:
 	@echo 'make check-debug the same tests, and some more, on a kernel that looks for our mistakes (TESTS=some)'
 	@echo 'make demo        watch an array survive a pulled cable (KERNEL=a kernel of tests/vm/kernels)'
 	@echo 'make bench       what an I/O costs, in instructions, beside the peers (KERNEL=)'
+	@echo 'make bench-paths what the choice of a path is worth, beside the peers (KERNEL=)'
 	@echo 'make bench-profile  the same, by function of the kernel (KERNEL=)'
 	@echo 'make lint        checkpatch, sparse, coccicheck, shellcheck'
 	@echo
@@ -94,6 +98,6 @@ help:
 	@echo 'MD_SOURCE=folder take drivers/md/md.h from this source tree of the same kernel'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules headers install uninstall clean check check-debug demo bench bench-profile lint help
+.PHONY: modules headers install uninstall clean check check-debug demo bench bench-paths bench-profile lint help
 
 endif
