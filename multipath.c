@@ -3346,7 +3346,12 @@ MP_SHOW(degraded, "%d", READ_ONCE(conf->mddev->degraded))
 static struct md_sysfs_entry mp_degraded = __ATTR(degraded, 0444, degraded_show, NULL);
 
 #define MP_COUNTER(name, counter)						\
-MP_SHOW(name, "%lld", atomic64_read(&conf->counter))				\
+static ssize_t name##_show(struct mddev *mddev, char *page)			\
+{										\
+	const struct mp_conf *conf = mddev->private;				\
+										\
+	return sysfs_emit(page, "%lld\n", atomic64_read(&conf->counter));	\
+}										\
 										\
 static struct md_sysfs_entry mp_##name = __ATTR(name, 0444, name##_show, NULL)
 

@@ -212,7 +212,7 @@ struct mp_conf {
 	u32			round;		/* lock; times that a path worked again; peeked */
 	enum mp_policy		policy;		/* peeked */
 	unsigned int		nr_paths;	/* fixed: mddev->raid_disks at run() */
-	u32 __percpu		*turn;		/* the slot chosen last, but for failover and numa */
+	u32 __percpu		*turn;		/* the slot chosen last, by some policies */
 	struct mddev		*mddev;		/* fixed */
 	struct md_thread __rcu	*retry_thread;	/* set by run(), cleared by free() */
 
