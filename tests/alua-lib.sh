@@ -4,8 +4,12 @@
 # A disk array with a controller per path, made of LIO: each controller says whether it
 # is the one to use.
 
-LIO=/sys/kernel/config/target
+# shellcheck source=tests/lio-lib.sh
+. tests/lio-lib.sh
+
 DISK=$LIO/core/rd_mcp_0/disk
+# For all other tests, see tests/vm/guest-init.
+NO_ALUA=/run/modprobe.d/no-alua.conf
 
 needs_for_alua() {
 	have_module tcm_loop
@@ -18,10 +22,8 @@ make_controllers() {
 	local number=$1 size=$2 i
 
 	defer block_alua
-	rm -f /run/modprobe.d/no-alua.conf
-	modprobe sd_mod
-	modprobe tcm_loop
-	mountpoint --quiet "${LIO%/*}" || mount -t configfs configfs "${LIO%/*}"
+	mv "$NO_ALUA" "$NO_ALUA.off"
+	start_lio
 	defer remove_disk
 	mkdir -p "$DISK"
 	echo "rd_pages=$(($(mib "$size") << 8))" >"$DISK/control"
@@ -30,68 +32,28 @@ make_controllers() {
 	for ((i = 0; i < number; i++)); do
 		make_controller "$i"
 	done
-	wait_for at_least "$number" count_lio_disks
-	wait_for_udev
-	mapfile -t PATHS < <(lio_disks)
+	find_lio_paths "$number"
 }
 
-# As the guest has it, see tests/vm/guest-init.
 block_alua() {
-	! is_loaded scsi_dh_alua || wait_for run_quietly modprobe --remove scsi_dh_alua
-	echo 'install scsi_dh_alua /bin/false' >/run/modprobe.d/no-alua.conf
-}
-
-# The folder of a controller's port.
-port_of() {
-	echo "$LIO/loopback/naa.600140500000000$1/tpgt_1"
+	remove_module scsi_dh_alua
+	mv "$NO_ALUA.off" "$NO_ALUA"
 }
 
 make_controller() {
-	local port
-	port=$(port_of "$1")
 	defer remove_controller "$1"
 	mkdir "$DISK/alua/controller$1"
 	echo "$(($1 + 1))" >"$DISK/alua/controller$1/tg_pt_gp_id"
-	mkdir -p "$port"
-	basename "${port%/*}" >"$port/nexus"
-	mkdir "$port/lun/lun_0"
-	ln --symbolic "$DISK" "$port/lun/lun_0/disk"
-	echo "controller$1" >"$port/lun/lun_0/alua_tg_pt_gp"
+	make_port "$1" "$DISK"
+	echo "controller$1" >"$(port_of "$1")/lun/lun_0/alua_tg_pt_gp"
 }
 
 remove_controller() {
-	local port
-	port=$(port_of "$1")
-	[[ ! -e $port ]] || {
-		rm -f "$port/lun/lun_0/disk"
-		rmdir "$port/lun/lun_0" "$port" "${port%/*}"
-	}
 	[[ ! -e $DISK/alua/controller$1 ]] || rmdir "$DISK/alua/controller$1"
 }
 
 remove_disk() {
 	rmdir "$DISK" "${DISK%/*}"
-}
-
-# By adapter, so that PATHS[0] is the first controller's.
-lio_disks() {
-	local disk
-	for disk in /sys/devices/tcm_loop_0/tcm_loop_adapter_*/host*/target*/*/block/*; do
-		[[ ! -e $disk ]] || printf '%s /dev/%s\n' "$disk" "${disk##*/}"
-	done | sort --version-sort | cut --delimiter=' ' --fields=2
-}
-
-count_lio_disks() {
-	lio_disks | wc --lines
-}
-
-# Without a link nothing gets to the controller.
-cut_link() {
-	echo offline >"$(port_of "$1")/transport_status"
-}
-
-mend_link() {
-	echo online >"$(port_of "$1")/transport_status"
 }
 
 # What a controller says of itself.
@@ -114,6 +76,11 @@ tell_of_access() {
 	for group in "$DISK"/alua/controller*; do
 		echo "$1" >"$group/alua_access_type"
 	done
+}
+
+# attached <path>: the kernel follows what its controller says
+attached() {
+	matches alua cat "/sys/block/$(name_of "$1")/device/dh_state"
 }
 
 # shown_as <state> <path>: in the array's table

@@ -32,7 +32,7 @@ refuses_path() {
 	# It stays behind as a spare, or not at all, as md core sees fit.
 	mdadm "$MD" --remove "$2" || :
 	assert_equal "mdstat" "$before" "$(mdstat_line)"
-	dd if="$MD" of=/dev/null bs=4k count=1 iflag=direct
+	read_block
 }
 
 add_with_mdadm() {

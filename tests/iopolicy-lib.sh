@@ -1,7 +1,7 @@
-# Sourced by the tests of group iopolicy.
+# Sourced by the tests of group iopolicy, and by scripts/bench-paths-guest.
 # shellcheck shell=bash
 
-# reads_of <path>: what it has been sent
+# reads_of <device>: that it has done
 reads_of() {
 	io_count "$1" reads
 }

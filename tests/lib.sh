@@ -205,6 +205,10 @@ wait_for_udev() {
 	return 1
 }
 
+mount_configfs() {
+	mountpoint --quiet /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+}
+
 # A device that udev or a closing program still holds is free in a moment.
 remove_module() {
 	! is_loaded "$1" || wait_for run_quietly modprobe --remove "$1"
@@ -523,6 +527,11 @@ pull_each_path() {
 
 # ---------------------------------------------------------------------------
 # I/O that knows what it should read.
+
+# read_block [number]: of the array, past the page cache
+read_block() {
+	dd if="$MD" of=/dev/null bs=4k skip="${1:-0}" count=1 iflag=direct status=none
+}
 
 # read_nowait <device>: one block, unless the device would have to wait for something
 read_nowait() {
