@@ -74,6 +74,9 @@ bench:
 bench-paths:
 	scripts/bench-paths $(if $(KERNEL),-k $(KERNEL))
 
+plot:
+	scripts/plot
+
 bench-profile:
 	scripts/bench $(if $(KERNEL),-k $(KERNEL)) --profile
 
@@ -90,6 +93,7 @@ help:
 	@echo 'make demo        watch an array survive a pulled cable (KERNEL=a kernel of tests/vm/kernels)'
 	@echo 'make bench       what an I/O costs, in instructions, beside the peers (KERNEL=)'
 	@echo 'make bench-paths what the choice of a path is worth, beside the peers (KERNEL=)'
+	@echo 'make plot        what who reads sees while paths fail, beside the peers: figures/failures.svg'
 	@echo 'make bench-profile  the same, by function of the kernel (KERNEL=)'
 	@echo 'make lint        checkpatch, sparse, coccicheck, shellcheck'
 	@echo
@@ -98,6 +102,6 @@ help:
 	@echo 'MD_SOURCE=folder take drivers/md/md.h from this source tree of the same kernel'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules headers install uninstall clean check check-debug demo bench bench-paths bench-profile lint help
+.PHONY: modules headers install uninstall clean check check-debug demo bench bench-paths bench-profile plot lint help
 
 endif
