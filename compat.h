@@ -57,11 +57,28 @@ static inline char *mdname(struct mddev *mddev)
 	.level	= LEVEL_MULTIPATH,		\
 	.owner	= THIS_MODULE
 
-#define register_md_submodule(personality_head)		\
-	register_md_personality(&multipath_personality)
-#define unregister_md_submodule(personality_head)	\
-	unregister_md_personality(&multipath_personality)
+#define mp_register(personality_head)	register_md_personality(&multipath_personality)
+#define mp_unregister(personality_head)	unregister_md_personality(&multipath_personality)
+#else
+#define mp_register(personality_head)	register_md_submodule(personality_head)
+#define mp_unregister(personality_head)	unregister_md_submodule(personality_head)
 #endif
+
+/* Newer than 6.1, which still has the level: superblocks need some help. */
+#ifndef LEVEL_MULTIPATH
+#include "compat-superblocks.h"
+#else
+#define mp_take_superblocks(err)	(err)
+#define mp_leave_superblocks()
+#endif
+
+#define register_md_submodule(personality_head)			\
+	mp_take_superblocks(mp_register(personality_head))
+#define unregister_md_submodule(personality_head)		\
+	do {							\
+		mp_leave_superblocks();				\
+		mp_unregister(personality_head);		\
+	} while (0)
 
 /* Newer than 6.1: md_unregister_thread() is told the array. */
 #ifndef HAVE_MD_UNREGISTER_MDDEV

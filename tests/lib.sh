@@ -37,11 +37,6 @@ have_module() {
 	modprobe --quiet --dry-run "$1" || SKIP_REASONS+=("no kernel module $1")
 }
 
-# Superblock arrays: md core has its multipath cases up to 6.7.
-have_multipath_superblocks() {
-	kernel_older_than 6.8 || SKIP_REASONS+=("md core $(uname -r) takes no multipath superblocks")
-}
-
 kernel_older_than() {
 	[[ $(printf '%s\n' "$1" "$(uname -r)" | sort --version-sort | tail -n 1) == "$1" ]]
 }
@@ -358,13 +353,17 @@ release_path() {
 # Arrays.  MD is the array's device.
 
 # create_array [mdadm option]... <path>...: as MD, or as /dev/md0.  --build unless
-# --create is the first option.
+# --create is the first option; then with METADATA, or 1.2.
 create_array() {
 	local mode=(--build) options=()
 
 	case $1 in
 	--build)	shift ;;
-	--create)	shift; mode=(--create --run --metadata=1.2) ;;
+	--create)
+		shift
+		mode=(--create --run --metadata="${METADATA:-1.2}")
+		# From 6.8 on md core has to be told of such superblocks before it sees one.
+		modprobe multipath ;;
 	esac
 	while [[ $1 == -* ]]; do
 		options+=("$1")

@@ -1,0 +1,11 @@
+# Sourced by the tests of group superblock.
+# shellcheck shell=bash
+
+# What the module changes in how md core reads superblocks, see compat-superblocks.h.
+PARAMETERS=/sys/module/multipath/parameters
+
+# Skip where md core needs no help.
+needs_help_with_superblocks() {
+	modinfo --field=parm multipath | grep --quiet '^superblocks:' ||
+		SKIP_REASONS+=("md core of $(uname --kernel-release) still knows superblocks of this level")
+}
