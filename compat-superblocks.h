@@ -11,7 +11,7 @@
  * So what md core read (super_1_load()) and what it made of it (super_1_validate()) is
  * corrected as these two return: they are called through pointers, so no compiler
  * makes them inline, and kretprobes find them by name.  Nothing is changed unless the
- * superblock says level -4, nor what is right already.
+ * superblock says level -4, and then it becomes what 6.1's md core would have made.
  *
  * Metadata 1.x only: super_90_validate() would take the number -1 of a path that is
  * added for an index.
@@ -37,14 +37,19 @@ MODULE_PARM_DESC(superblocks, "let md core take arrays with superblocks (metadat
 
 static atomic_t mp_superblocks_changed = ATOMIC_INIT(0);
 
+/* Without this the kernel would call NULL for who gives it a value. */
+static int mp_set_nothing(const char *value, const struct kernel_param *param)
+{
+	return -EPERM;
+}
+
 static int mp_show_changed(char *page, const struct kernel_param *param)
 {
 	return sysfs_emit(page, "%d\n", atomic_read(&mp_superblocks_changed));
 }
 
-static const struct kernel_param_ops mp_changed_ops = { .get = mp_show_changed };
-module_param_cb(superblocks_changed, &mp_changed_ops, NULL, 0444);
-MODULE_PARM_DESC(superblocks_changed, "how often that was needed");
+module_param_call(superblocks_changed, mp_set_nothing, mp_show_changed, NULL, 0444);
+MODULE_PARM_DESC(superblocks_changed, "how often md core's reading of one was changed (to be read only)");
 
 /* Does the superblock that was read from this path belong to an array of paths? */
 static bool mp_is_of_paths(const struct md_rdev *rdev)
@@ -79,13 +84,14 @@ static int mp_load_begins(struct kretprobe_instance *call, struct pt_regs *regs)
 }
 
 /*
- * Keep the number: bind_rdev_to_array() gives one to who has none.  A spare's superblock
- * is not asked when one is newer; a path is no spare, whatever the number's role.
+ * Keep the number: bind_rdev_to_array() gives one to who has none.  md core passes over
+ * the superblocks of spares when it looks for the newest; a path is no spare, whatever
+ * the role of the number that it has read.
  */
 static int mp_load_ends(struct kretprobe_instance *call, struct pt_regs *regs)
 {
 	const struct mp_load *load = (struct mp_load *)call->data;
-	int ret = regs_return_value(regs);
+	int ret = (int)regs_return_value(regs);
 	bool is_newer;
 
 	if (ret < 0 || !mp_is_of_paths(load->rdev))
@@ -105,6 +111,7 @@ static int mp_load_ends(struct kretprobe_instance *call, struct pt_regs *regs)
 struct mp_validate {
 	struct mddev	*mddev;
 	struct md_rdev	*rdev;
+	bool		is_first;	/* from which md core takes what the array is */
 };
 
 static int mp_validate_begins(struct kretprobe_instance *call, struct pt_regs *regs)
@@ -113,38 +120,54 @@ static int mp_validate_begins(struct kretprobe_instance *call, struct pt_regs *r
 
 	validate->mddev = (struct mddev *)regs_get_kernel_argument(regs, 0);
 	validate->rdev = (struct md_rdev *)regs_get_kernel_argument(regs, 2);
+	validate->is_first = !validate->mddev->raid_disks;
 	return 0;
 }
 
 /*
- * While an array is put together each of its paths is live, in the slots from 0 on, in
- * the order of their numbers; md core makes spares of those that are too many.  Who is
- * added later gets its slot by multipath_hot_add_disk().  The caller holds
- * mddev->reconfig_mutex, which the list wants.
+ * While an array is put together each of its paths is live, in the slots from 0 on in the
+ * order of the array's list; md core makes spares of those that are too many.  For all
+ * but the first path, errors are about the number's role, or its age, and so are none.
+ * The flags that one path had when the superblock was written are not all paths'.
+ * Who is added later gets its slot by multipath_hot_add_disk().
  */
 static int mp_validate_ends(struct kretprobe_instance *call, struct pt_regs *regs)
 {
+	const unsigned long of_one = BIT(WriteMostly) | BIT(FailFast) | BIT(Journal) |
+				     BIT(Replacement) | BIT(Faulty) | BIT(In_sync);
 	const struct mp_validate *validate = (struct mp_validate *)call->data;
 	struct md_rdev *rdev = validate->rdev, *other;
+	int err = (int)regs_return_value(regs);
 	int slot = 0;
 
-	if (regs_return_value(regs) || validate->mddev->pers ||
+	if ((err && validate->is_first) || validate->mddev->pers ||
 	    rdev->mddev != validate->mddev || !mp_is_of_paths(rdev))
 		return 0;
-	rdev_for_each(other, validate->mddev)
-		slot += other->desc_nr < rdev->desc_nr;
-	if (rdev->raid_disk != slot || !test_bit(In_sync, &rdev->flags) ||
-	    test_bit(Faulty, &rdev->flags))
+	lockdep_assert_held(&validate->mddev->reconfig_mutex);
+	rdev_for_each(other, validate->mddev) {
+		if (other == rdev)
+			break;
+		slot++;
+	}
+	if (err || rdev->raid_disk != slot || rdev->desc_nr != slot ||
+	    (rdev->flags & of_one) != BIT(In_sync))
 		atomic_inc(&mp_superblocks_changed);
 	rdev->raid_disk = slot;
+	rdev->desc_nr = slot;
 	rdev->saved_raid_disk = -1;
-	set_bit(In_sync, &rdev->flags);
-	clear_bit(Faulty, &rdev->flags);
+	set_mask_bits(&rdev->flags, of_one, BIT(In_sync));
+	regs_set_return_value(regs, 0);
 	return 0;
 }
 
+#if IS_MODULE(CONFIG_BLK_DEV_MD)
+#define MP_OF_MD	"md_mod:"
+#else
+#define MP_OF_MD	""
+#endif
+
 static struct kretprobe mp_load_probe = {
-	.kp.symbol_name	= "md_mod:super_1_load",
+	.kp.symbol_name	= MP_OF_MD "super_1_load",
 	.entry_handler	= mp_load_begins,
 	.handler	= mp_load_ends,
 	.data_size	= sizeof(struct mp_load),
@@ -152,7 +175,7 @@ static struct kretprobe mp_load_probe = {
 };
 
 static struct kretprobe mp_validate_probe = {
-	.kp.symbol_name	= "md_mod:super_1_validate",
+	.kp.symbol_name	= MP_OF_MD "super_1_validate",
 	.entry_handler	= mp_validate_begins,
 	.handler	= mp_validate_ends,
 	.data_size	= sizeof(struct mp_validate),
@@ -161,15 +184,13 @@ static struct kretprobe mp_validate_probe = {
 
 static struct kretprobe *mp_probes[] = { &mp_load_probe, &mp_validate_probe };
 
-/* Calls that ended as md core has it, as there were too many at once. */
 static int mp_show_missed(char *page, const struct kernel_param *param)
 {
 	return sysfs_emit(page, "%d\n", mp_load_probe.nmissed + mp_validate_probe.nmissed);
 }
 
-static const struct kernel_param_ops mp_missed_ops = { .get = mp_show_missed };
-module_param_cb(superblocks_missed, &mp_missed_ops, NULL, 0444);
-MODULE_PARM_DESC(superblocks_missed, "how often that failed; such an array has to be assembled again");
+module_param_call(superblocks_missed, mp_set_nothing, mp_show_missed, NULL, 0444);
+MODULE_PARM_DESC(superblocks_missed, "how often it was not, as too many were being read at once: assemble such an array again (to be read only)");
 
 static int mp_probe_superblocks(void)
 {
@@ -194,8 +215,6 @@ static inline void mp_unprobe_superblocks(void)
 
 #endif
 
-static bool mp_superblocks_work;
-
 /**
  * mp_take_superblocks() - have md core take arrays with superblocks of our level
  * @err: of the registration of the personality, after which this is called
@@ -207,16 +226,17 @@ static bool mp_superblocks_work;
  */
 static int __init mp_take_superblocks(int err)
 {
-	int failure = -ECANCELED;
+	int failure;
 
 	if (err)
 		return err;
-	if (mp_superblocks)
-		failure = mp_probe_superblocks();
-	mp_superblocks_work = !failure;
-	if (failure == -ECANCELED)
+	if (!mp_superblocks) {
 		pr_info("md/multipath: superblocks are turned off: use mdadm --build\n");
-	else if (failure)
+		return 0;
+	}
+	failure = mp_probe_superblocks();
+	mp_superblocks = !failure;
+	if (failure)
 		pr_warn("md/multipath: no superblocks on this kernel (error %d): mdadm --create and --assemble will fail, use mdadm --build\n",
 			failure);
 	return 0;
@@ -224,7 +244,7 @@ static int __init mp_take_superblocks(int err)
 
 static void mp_leave_superblocks(void)
 {
-	if (mp_superblocks_work)
+	if (mp_superblocks)
 		mp_unprobe_superblocks();
 }
 

@@ -64,7 +64,7 @@ static inline char *mdname(struct mddev *mddev)
 #define mp_unregister(personality_head)	unregister_md_submodule(personality_head)
 #endif
 
-/* Newer than 6.1, which still has the level: superblocks need some help. */
+/* Newer than 6.7, which still has the level: superblocks need some help. */
 #ifndef LEVEL_MULTIPATH
 #include "compat-superblocks.h"
 #else

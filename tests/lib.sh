@@ -397,7 +397,7 @@ mdstat_line() {
 	' /proc/mdstat
 }
 
-# The path that md core writes the superblock to: with this level it takes one.
+# The path that md core writes the superblock to, up to 6.7; later it writes to all.
 first_in_mdstat() {
 	local path
 	for path in "${PATHS[@]}"; do
