@@ -38,6 +38,7 @@ remove_port() {
 find_lio_paths() {
 	wait_for at_least "$1" count_lio_disks
 	wait_for_udev
+	# shellcheck disable=SC2034
 	mapfile -t PATHS < <(lio_disks)
 }
 

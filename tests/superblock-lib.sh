@@ -2,10 +2,11 @@
 # shellcheck shell=bash
 
 # What the module changes in how md core reads superblocks, see compat-superblocks.h.
+# shellcheck disable=SC2034
 PARAMETERS=/sys/module/multipath/parameters
 
 # Skip where md core needs no help.
 needs_help_with_superblocks() {
-	modinfo --field=parm multipath | grep --quiet '^superblocks:' ||
+	modinfo --parameters multipath | grep --quiet '^superblocks:' ||
 		SKIP_REASONS+=("md core of $(uname --kernel-release) still knows superblocks of this level")
 }
