@@ -97,9 +97,14 @@ nap() {
 
 # last <seconds>: only where the time is what is tested.
 last() {
-	local - end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	last_until $((${EPOCHREALTIME/./} + $1 * 1000000))
+}
+
+# last_until <µs since 1970>
+last_until() {
+	local -
 	set +x
-	while ((${EPOCHREALTIME/./} < end)); do
+	while ((${EPOCHREALTIME/./} < $1)); do
 		nap
 	done
 }
@@ -395,6 +400,11 @@ mdstat_line() {
 		on && NF == 0	{ exit }
 		on		{ $1 = $1; printf "%s%s", sep, $0; sep = " " }
 	' /proc/mdstat
+}
+
+# Of one with superblocks, as mdadm.conf has it.
+uuid_of_array() {
+	mdadm --detail --export "$MD" | sed --quiet 's/^MD_UUID=//p'
 }
 
 # The path that md core writes the superblock to, up to 6.7; later it writes to all.
