@@ -137,7 +137,7 @@
 #define CREATE_TRACE_POINTS
 #include "multipath_trace.h"
 
-#define MP_VERSION		"0.3.0"
+#define MP_VERSION		"0.4.0"
 
 /* Records that each CPU keeps for itself, for all arrays: 8 KiB. */
 #define MP_MAGAZINE		64
@@ -228,15 +228,27 @@ static bool mp_is_last(const struct mp_conf *conf)
 	return READ_ONCE(conf->nr_live) <= 1;	/* pairs with __mp_count_paths() */
 }
 
+/* The path of a slot; NULL from the number of slots on. */
+static struct mp_path *mp_slot(const struct mp_conf *conf, unsigned int slot)
+{
+	/* pairs with mp_set_slots() */
+	return slot < smp_load_acquire(&conf->nr_paths) ? conf->paths[slot] : NULL;
+}
+
+/* All slots, also those without a device.  They may become more or fewer meanwhile. */
+#define mp_for_each_path(path, conf)						\
+	for ((path) = mp_slot(conf, 0); (path); (path) = mp_slot(conf, (path)->slot + 1))
+
 /* Everything that is counted from the paths' states is counted here. */
 static void __mp_count_paths(struct mp_conf *conf)
 {
-	unsigned int slot, live = 0;
+	struct mp_path *path;
+	unsigned int live = 0;
 
 	lockdep_assert_held(&conf->lock);
 
-	for (slot = 0; slot < conf->nr_paths; slot++) {
-		struct md_rdev *rdev = mp_rdev(&conf->paths[slot]);
+	mp_for_each_path(path, conf) {
+		struct md_rdev *rdev = mp_rdev(path);
 
 		if (rdev && mp_rdev_live(rdev))
 			live++;
@@ -307,6 +319,9 @@ static void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_
 	path->probed_at = now;
 	path->probe_took = 0;
 	path->reason = reason;
+	/* It may have grown since it joined; 0: nobody knows.  pairs with mp_is_same_disk() */
+	if (get_capacity(rdev->bdev->bd_disk))
+		WRITE_ONCE(path->disk.sectors, get_capacity(rdev->bdev->bd_disk));
 	path->failures++;
 	WRITE_ONCE(path->heals, reason != MP_BY_USER);
 	trace_path_failed(disk_devt(conf->mddev->gendisk), rdev->bdev->bd_dev, reason,
@@ -338,13 +353,12 @@ static __always_inline unsigned long mp_rank(const struct mp_path *path, u64 tri
 static struct mp_path *mp_choose_failover(struct mp_conf *conf, u64 tried)
 {
 	unsigned long rank, lowest = MP_UNUSABLE;
-	struct mp_path *best = NULL;
-	unsigned int slot;
+	struct mp_path *path, *best = NULL;
 
-	for (slot = 0; slot < conf->nr_paths; slot++) {
-		rank = mp_rank(&conf->paths[slot], tried);
+	mp_for_each_path(path, conf) {
+		rank = mp_rank(path, tried);
 		if (rank < lowest) {
-			best = &conf->paths[slot];
+			best = path;
 			lowest = rank;
 		}
 		if (likely(!rank))
@@ -356,16 +370,18 @@ static struct mp_path *mp_choose_failover(struct mp_conf *conf, u64 tried)
 /* The next of the best after the one that was chosen last on this CPU. */
 static struct mp_path *mp_choose_round_robin(struct mp_conf *conf, u64 tried)
 {
-	unsigned int i, slot = this_cpu_read(*conf->turn);
+	unsigned int i, nr = smp_load_acquire(&conf->nr_paths);	/* pairs with mp_set_slots() */
+	unsigned int slot = this_cpu_read(*conf->turn);
 	unsigned long rank, lowest = MP_UNUSABLE;
-	struct mp_path *best = NULL;
+	struct mp_path *path, *best = NULL;
 
-	for (i = 0; i < conf->nr_paths; i++) {
-		if (++slot >= conf->nr_paths)
+	for (i = 0; i < nr; i++) {
+		if (++slot >= nr)
 			slot = 0;
-		rank = mp_rank(&conf->paths[slot], tried);
+		path = conf->paths[slot];
+		rank = mp_rank(path, tried);
 		if (rank < lowest) {
-			best = &conf->paths[slot];
+			best = path;
 			lowest = rank;
 		}
 		if (likely(!rank))
@@ -383,20 +399,22 @@ static struct mp_path *mp_choose_round_robin(struct mp_conf *conf, u64 tried)
  */
 static struct mp_path *mp_choose_queue_depth(struct mp_conf *conf, u64 tried)
 {
-	unsigned int i, slot = this_cpu_read(*conf->turn);
+	unsigned int i, nr = smp_load_acquire(&conf->nr_paths);	/* pairs with mp_set_slots() */
+	unsigned int slot = this_cpu_read(*conf->turn);
 	unsigned long rank, lowest = MP_UNUSABLE;
-	struct mp_path *best = NULL;
+	struct mp_path *path, *best = NULL;
 	int depth, least = INT_MAX;
 
-	for (i = 0; i < conf->nr_paths; i++) {
-		if (++slot >= conf->nr_paths)
+	for (i = 0; i < nr; i++) {
+		if (++slot >= nr)
 			slot = 0;
-		rank = mp_rank(&conf->paths[slot], tried);
+		path = conf->paths[slot];
+		rank = mp_rank(path, tried);
 		if (rank > lowest || rank == MP_UNUSABLE)
 			continue;
-		depth = atomic_read(&conf->paths[slot].depth);
+		depth = atomic_read(&path->depth);
 		if (rank < lowest || depth < least) {
-			best = &conf->paths[slot];
+			best = path;
 			lowest = rank;
 			least = depth;
 		}
@@ -410,19 +428,18 @@ static struct mp_path *mp_choose_queue_depth(struct mp_conf *conf, u64 tried)
 static struct mp_path *mp_choose_numa(struct mp_conf *conf, u64 tried)
 {
 	unsigned long rank, lowest = MP_UNUSABLE;
-	struct mp_path *best = NULL;
+	struct mp_path *path, *best = NULL;
 	int node, distance, least = INT_MAX;
-	unsigned int slot;
 
-	for (slot = 0; slot < conf->nr_paths; slot++) {
-		rank = mp_rank(&conf->paths[slot], tried);
+	mp_for_each_path(path, conf) {
+		rank = mp_rank(path, tried);
 		if (rank > lowest || rank == MP_UNUSABLE)
 			continue;
-		node = conf->paths[slot].node;
+		node = path->node;
 		distance = node == NUMA_NO_NODE ? INT_MAX - 1 :
 						  node_distance(numa_node_id(), node);
 		if (rank < lowest || distance < least) {
-			best = &conf->paths[slot];
+			best = path;
 			lowest = rank;
 			least = distance;
 		}
@@ -496,7 +513,7 @@ static __always_inline struct mp_path *mp_take_path(struct mp_conf *conf, u64 tr
 		path = ERR_PTR(-EBUSY);
 	} else {
 		/* What nearly all bios of most arrays want. */
-		path = conf->paths;
+		path = conf->paths[0];
 		if (unlikely(tried || READ_ONCE(conf->policy) != MP_FAILOVER ||
 			     !mp_is_faultless(path)))
 			path = mp_choose_path(conf, tried);
@@ -586,10 +603,10 @@ static long mp_in_flight(const struct mp_path *path)
 
 static bool mp_is_drained(const struct mp_conf *conf)
 {
-	unsigned int slot;
+	const struct mp_path *path;
 
-	for (slot = 0; slot < conf->nr_paths; slot++)
-		if (mp_in_flight(&conf->paths[slot]))
+	mp_for_each_path(path, conf)
+		if (mp_in_flight(path))
 			return false;
 	return true;
 }
@@ -851,7 +868,8 @@ static void mp_say_failed(const struct mp_conf *conf, const struct mp_path *path
 			  const struct md_rdev *rdev)
 {
 	pr_crit("md/multipath:%s: path %pg failed; I/O goes on over %u of %u paths\n",
-		mdname(conf->mddev), rdev->bdev, READ_ONCE(conf->nr_live), conf->nr_paths);
+		mdname(conf->mddev), rdev->bdev, READ_ONCE(conf->nr_live),
+		READ_ONCE(conf->nr_paths));
 	if (path->heals && path->hold)
 		pr_warn("md/multipath:%s: path %pg comes and goes: not used for %lu s while another one works\n",
 			mdname(conf->mddev), rdev->bdev, path->hold / HZ);
@@ -925,14 +943,13 @@ static void mp_accuse_path(struct mp_path *path, struct md_rdev *rdev, enum mp_r
 static void mp_blame_doubted(const struct mp_io *io)
 {
 	struct mp_conf *conf = io->conf;
-	unsigned int slot;
+	struct mp_path *path;
 
 	rcu_read_lock();
-	for (slot = 0; slot < conf->nr_paths; slot++) {
-		struct mp_path *path = &conf->paths[slot];
+	mp_for_each_path(path, conf) {
 		struct md_rdev *rdev = rcu_dereference(path->rdev);
 
-		if (!(io->doubted & BIT_ULL(slot)) || path == io->path || !rdev)
+		if (!(io->doubted & BIT_ULL(path->slot)) || path == io->path || !rdev)
 			continue;
 		/* pairs with mp_fill_slot() */
 		if ((s32)(READ_ONCE(path->joined) - io->generation) <= 0)
@@ -1623,11 +1640,11 @@ static int mp_ask_disk(struct scsi_device *sdev, const struct mp_disk *known,
 static sector_t mp_live_sectors(struct mp_conf *conf)
 {
 	sector_t sectors = 0;
-	unsigned int slot;
+	struct mp_path *path;
 
 	rcu_read_lock();
-	for (slot = 0; slot < conf->nr_paths; slot++) {
-		struct md_rdev *rdev = rcu_dereference(conf->paths[slot].rdev);
+	mp_for_each_path(path, conf) {
+		struct md_rdev *rdev = rcu_dereference(path->rdev);
 
 		if (rdev && mp_rdev_live(rdev))
 			sectors = get_capacity(rdev->bdev->bd_disk);
@@ -1651,7 +1668,8 @@ static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 				mp_identity_text(&was->identity, id_was));
 		return false;
 	}
-	if ((now->sectors != was->sectors && now->sectors != mp_live_sectors(path->conf)) ||
+	if ((now->sectors != READ_ONCE(was->sectors) &&
+	     now->sectors != mp_live_sectors(path->conf)) ||
 	    now->block_size != was->block_size) {
 		if (!path->refused)
 			pr_warn("md/multipath:%s: path %pg is not used: its disk has %llu sectors and blocks of %u bytes, and had %llu and %u\n",
@@ -1660,6 +1678,20 @@ static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 		return false;
 	}
 	return true;
+}
+
+/* Does the kernel know that the disk has all of the array?  One line says if not. */
+static bool mp_has_room(struct mp_path *path, const struct md_rdev *rdev)
+{
+	struct mddev *mddev = path->conf->mddev;
+	sector_t needed = rdev->data_offset + READ_ONCE(mddev->dev_sectors);
+
+	if (bdev_nr_sectors(rdev->bdev) >= needed)
+		return true;
+	if (!path->refused)
+		pr_warn("md/multipath:%s: path %pg is not used: it has %llu sectors, and the array needs %llu: rescan the device\n",
+			mdname(mddev), rdev->bdev, bdev_nr_sectors(rdev->bdev), needed);
+	return false;
 }
 
 /* Demerits that the disk gives the path now, or a negative error if it does not answer. */
@@ -1771,7 +1803,7 @@ static enum mp_probe_state mp_check_disk(struct mp_path *path)
 	    (!sdev || !mp_has_identity(&now.identity) || !mp_is_inactive(path, sdev) ||
 	     get_capacity(rdev->bdev->bd_disk) != now.sectors))
 		return MP_PROBE_FAILED;
-	if (mp_is_same_disk(path, &now))
+	if (mp_is_same_disk(path, &now) && mp_has_room(path, rdev))
 		result = path->probe_was_in_vain ? MP_PROBE_SAME_DISK :
 						   mp_check_superblock(path, rdev);
 	if (result != MP_PROBE_FAILED)
@@ -1784,11 +1816,9 @@ static int mp_compare_identity(struct mp_conf *conf, struct block_device *bdev,
 			       const struct mp_identity *identity)
 {
 	char id_new[MP_IDENTITY_LENGTH], id_old[MP_IDENTITY_LENGTH];
-	unsigned int slot;
+	struct mp_path *path;
 
-	for (slot = 0; slot < conf->nr_paths; slot++) {
-		struct mp_path *path = &conf->paths[slot];
-
+	mp_for_each_path(path, conf) {
 		if (!mp_rdev(path) || !mp_has_identity(&path->disk.identity) ||
 		    mp_same_identity(identity, &path->disk.identity))
 			continue;
@@ -1986,17 +2016,16 @@ static bool mp_can_testify(struct mp_path *path)
  */
 static struct mp_path *mp_find_witness(struct mp_conf *conf, struct mp_path *suspect)
 {
-	struct mp_path *path = suspect;
-	unsigned int slot;
+	struct mp_path *path;
 
-	if (mp_can_testify(path))
-		return path;
+	if (mp_can_testify(suspect))
+		return suspect;
 	path = mp_first_path(conf);
 	if (mp_can_testify(path))
 		return path;
-	for (slot = 0; slot < conf->nr_paths; slot++)
-		if (mp_can_testify(&conf->paths[slot]))
-			return &conf->paths[slot];
+	mp_for_each_path(path, conf)
+		if (mp_can_testify(path))
+			return path;
 	return NULL;
 }
 
@@ -2047,10 +2076,10 @@ static void mp_drop_trial(struct mp_conf *conf)
 /* Can the disk be asked of any path's state? */
 static bool mp_has_access(const struct mp_conf *conf)
 {
-	unsigned int slot;
+	struct mp_path *path;
 
-	for (slot = 0; slot < conf->nr_paths; slot++)
-		if (READ_ONCE(conf->paths[slot].has_access))
+	mp_for_each_path(path, conf)
+		if (READ_ONCE(path->has_access))
 			return true;
 	return false;
 }
@@ -2107,11 +2136,10 @@ static void mp_path_works(struct mp_conf *conf, struct mp_path *path, struct md_
 /* Does the disk say of all live paths that their controllers are inactive (R14)? */
 static bool __mp_none_active(const struct mp_conf *conf)
 {
-	unsigned int slot;
+	const struct mp_path *path;
 
 	lockdep_assert_held(&conf->lock);
-	for (slot = 0; slot < conf->nr_paths; slot++) {
-		const struct mp_path *path = &conf->paths[slot];
+	mp_for_each_path(path, conf) {
 		const struct md_rdev *rdev = mp_rdev(path);
 
 		if (rdev && mp_rdev_live(rdev) && !test_bit(MP_INACTIVE, &path->demerits))
@@ -2181,7 +2209,7 @@ static void mp_take_back(struct mp_conf *conf, struct mp_path *path, struct md_r
 		mp_ask_soon(path);
 		pr_info("md/multipath:%s: path %pg is back; %u of %u paths are in use\n",
 			mdname(conf->mddev), rdev->bdev, READ_ONCE(conf->nr_live),
-			conf->nr_paths);
+			READ_ONCE(conf->nr_paths));
 	}
 }
 
@@ -2300,15 +2328,15 @@ static void mp_check_deadline(struct mp_conf *conf)
 
 static void mp_probe_again(struct mp_conf *conf)
 {
-	unsigned int slot;
+	struct mp_path *path;
 
 	/* pairs with mp_set_access() */
 	if (!xchg(&conf->probe_soon, false) &&
 	    time_before(jiffies, conf->last_probe + mp_probe_interval(conf)))
 		return;
 	conf->last_probe = jiffies;
-	for (slot = 0; slot < conf->nr_paths; slot++)
-		mp_start_probe(&conf->paths[slot], 0, false);
+	mp_for_each_path(path, conf)
+		mp_start_probe(path, 0, false);
 }
 
 /* No path works: wait for one, or no longer. */
@@ -2369,11 +2397,9 @@ static bool mp_wants_probe(const struct mp_path *path)
 
 static void mp_probe_failed_paths(struct mp_conf *conf)
 {
-	unsigned int slot;
+	struct mp_path *path;
 
-	for (slot = 0; slot < conf->nr_paths; slot++) {
-		struct mp_path *path = &conf->paths[slot];
-
+	mp_for_each_path(path, conf) {
 		if (!mp_wants_probe(path) || time_before(jiffies, mp_next_return_probe(path)))
 			continue;
 		/* Also when it can't be started: the thread is not to ask again at once. */
@@ -2408,7 +2434,7 @@ static unsigned long mp_next_look(const struct mp_conf *conf)
 	int seconds = READ_ONCE(conf->no_path_retry);
 	unsigned long now = jiffies;
 	unsigned long until = now + MP_LONG;
-	unsigned int slot;
+	struct mp_path *path;
 
 	if (state != MP_WORKING)
 		until = mp_earlier(until, conf->last_probe + mp_probe_interval(conf));
@@ -2416,9 +2442,9 @@ static unsigned long mp_next_look(const struct mp_conf *conf)
 		until = mp_earlier(until, now + MP_TRIAL_INTERVAL);
 	if (state == MP_PARKING && seconds >= 0)
 		until = mp_earlier(until, conf->down_since + (unsigned long)seconds * HZ);
-	for (slot = 0; slot < conf->nr_paths; slot++)
-		if (mp_wants_probe(&conf->paths[slot]))
-			until = mp_earlier(until, mp_next_return_probe(&conf->paths[slot]));
+	mp_for_each_path(path, conf)
+		if (mp_wants_probe(path))
+			until = mp_earlier(until, mp_next_return_probe(path));
 
 	if (until == now + MP_LONG)
 		return MAX_SCHEDULE_TIMEOUT;
@@ -2447,11 +2473,11 @@ static void mp_retry_thread(struct md_thread *thread)
 {
 	struct mp_conf *conf = thread->mddev->private;
 	bool all = true;
-	unsigned int slot;
+	struct mp_path *path;
 
 	mp_drop_trial(conf);
-	for (slot = 0; slot < conf->nr_paths; slot++)
-		mp_hear_probe(conf, &conf->paths[slot]);
+	mp_for_each_path(path, conf)
+		mp_hear_probe(conf, path);
 	mp_fail_down_path(conf);
 	if (!READ_ONCE(conf->nr_live) && READ_ONCE(conf->state) == MP_WORKING)
 		mp_no_path(conf, NULL);
@@ -2704,11 +2730,10 @@ static void mp_watch_work(struct work_struct *work)
 {
 	struct mp_conf *conf = container_of(work, struct mp_conf, watch_work.work);
 	unsigned long timeout = msecs_to_jiffies(READ_ONCE(conf->stall_timeout));
-	unsigned int slot;
+	struct mp_path *path;
 
 	rcu_read_lock();
-	for (slot = 0; slot < conf->nr_paths; slot++) {
-		struct mp_path *path = &conf->paths[slot];
+	mp_for_each_path(path, conf) {
 		struct md_rdev *rdev = rcu_dereference(path->rdev);
 
 		if (rdev && timeout)
@@ -2777,13 +2802,13 @@ static void multipath_quiesce(struct mddev *mddev, int quiesce)
 /* The slot that a device has; NULL for a spare. */
 static struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev)
 {
-	unsigned int slot;
+	struct mp_path *path;
 
 	lockdep_assert_held(&conf->lock);
 
-	for (slot = 0; slot < conf->nr_paths; slot++)
-		if (mp_rdev(&conf->paths[slot]) == rdev)
-			return &conf->paths[slot];
+	mp_for_each_path(path, conf)
+		if (mp_rdev(path) == rdev)
+			return path;
 	return NULL;
 }
 
@@ -2952,15 +2977,18 @@ static void mp_fill_slot(struct mp_conf *conf, struct mp_path *path,
 static struct mp_path *mp_free_slot(struct mp_conf *conf, const struct md_rdev *rdev)
 {
 	int wish = rdev->raid_disk >= 0 ? rdev->raid_disk : rdev->saved_raid_disk;
-	unsigned int slot;
+	struct mp_path *path;
 
-	if (wish >= 0 && wish < conf->nr_paths && !mp_rdev(&conf->paths[wish]))
-		return &conf->paths[wish];
+	if (wish >= 0) {
+		path = mp_slot(conf, wish);
+		if (path && !mp_rdev(path))
+			return path;
+	}
 	if (rdev->raid_disk >= 0)
 		return NULL;
-	for (slot = 0; slot < conf->nr_paths; slot++)
-		if (!mp_rdev(&conf->paths[slot]))
-			return &conf->paths[slot];
+	mp_for_each_path(path, conf)
+		if (!mp_rdev(path))
+			return path;
 	return NULL;
 }
 
@@ -3030,7 +3058,7 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 {
 	struct mp_conf *conf = mddev->private;
-	struct mp_path *path = &conf->paths[rdev->raid_disk];
+	struct mp_path *path = conf->paths[rdev->raid_disk];
 	bool by_md = current->flags & PF_KTHREAD;
 
 	if (mp_rdev(path) != rdev)
@@ -3100,10 +3128,9 @@ static void mp_tell(struct mp_conf *conf, const char *name, bool live)
 static void mp_tell_work(struct work_struct *work)
 {
 	struct mp_conf *conf = container_of(work, struct mp_conf, tell_work);
-	unsigned int slot;
+	struct mp_path *path;
 
-	for (slot = 0; slot < conf->nr_paths; slot++) {
-		struct mp_path *path = &conf->paths[slot];
+	mp_for_each_path(path, conf) {
 		char name[BDEVNAME_SIZE];
 		struct md_rdev *rdev;
 		bool live;
@@ -3188,18 +3215,18 @@ static struct md_sysfs_entry mp_probe_interval_entry =
 static struct mp_path *__mp_path_named(struct mp_conf *conf, const char *name)
 {
 	char own[BDEVNAME_SIZE];
-	unsigned int slot;
+	struct mp_path *path;
 
 	lockdep_assert_held(&conf->lock);
 
-	for (slot = 0; slot < conf->nr_paths; slot++) {
-		struct md_rdev *rdev = mp_rdev(&conf->paths[slot]);
+	mp_for_each_path(path, conf) {
+		struct md_rdev *rdev = mp_rdev(path);
 
 		if (!rdev)
 			continue;
 		snprintf(own, sizeof(own), "%pg", rdev->bdev);
 		if (sysfs_streq(name, own))
-			return &conf->paths[slot];
+			return path;
 	}
 	return NULL;
 }
@@ -3320,14 +3347,13 @@ static int mp_show_path(const struct mp_conf *conf, const struct mp_path *path,
 static ssize_t paths_show(struct mddev *mddev, char *page)
 {
 	struct mp_conf *conf = mddev->private;
-	unsigned int slot;
+	const struct mp_path *path;
 	int length;
 
 	length = sysfs_emit(page,
 			    "slot path state reason error in_flight ios failures reinstatements hold_ms\n");
 	spin_lock_irq(&conf->lock);
-	for (slot = 0; slot < conf->nr_paths; slot++) {
-		const struct mp_path *path = &conf->paths[slot];
+	mp_for_each_path(path, conf) {
 		const struct md_rdev *rdev = mp_rdev(path);
 
 		if (rdev && length < PAGE_SIZE - MP_PATHS_LINE)
@@ -3388,12 +3414,17 @@ static void mp_free_path(struct mp_path *path)
 		__free_page(path->probe_page);
 	kfree(path->probe);
 	free_percpu(path->tally);
+	kfree(path);
 }
 
-static int mp_init_path(struct mp_conf *conf, struct mp_path *path)
+static struct mp_path *mp_alloc_path(struct mp_conf *conf, unsigned int slot)
 {
+	struct mp_path *path = kzalloc(sizeof(*path), GFP_KERNEL);
+
+	if (!path)
+		return NULL;
 	path->conf = conf;
-	path->slot = path - conf->paths;
+	path->slot = slot;
 	init_llist_head(&path->to_send);
 	INIT_WORK(&path->send_work, mp_send_work);
 	INIT_WORK(&path->check_work, mp_check_work);
@@ -3403,9 +3434,36 @@ static int mp_init_path(struct mp_conf *conf, struct mp_path *path)
 	path->probe_page = alloc_page(GFP_KERNEL);
 	path->probe = kmalloc(sizeof(*path->probe), GFP_KERNEL);
 	path->sender = alloc_ordered_workqueue("%s_mp%u", WQ_MEM_RECLAIM,
-					       mdname(conf->mddev), path->slot);
-	if (!path->tally || !path->probe_page || !path->probe || !path->sender)
-		return -ENOMEM;
+					       mdname(conf->mddev), slot);
+	if (!path->tally || !path->probe_page || !path->probe || !path->sender) {
+		mp_free_path(path);
+		return NULL;
+	}
+	return path;
+}
+
+/*
+ * Have so many slots, the new ones empty.  Those above were empty too, and keep their
+ * struct mp_path until the array stops, as somebody may still look at it.
+ *
+ * Context: may sleep; reconfig_mutex held.
+ *
+ * Return: 0; -ENOMEM, and the array has the slots that it had.
+ */
+static int mp_set_slots(struct mp_conf *conf, unsigned int nr)
+{
+	unsigned int slot;
+
+	for (slot = 0; slot < nr; slot++) {
+		if (!conf->paths[slot])
+			conf->paths[slot] = mp_alloc_path(conf, slot);
+		if (!conf->paths[slot])
+			return -ENOMEM;
+	}
+	spin_lock_irq(&conf->lock);
+	smp_store_release(&conf->nr_paths, nr);		/* pairs with mp_slot() */
+	__mp_count_paths(conf);
+	spin_unlock_irq(&conf->lock);
 	return 0;
 }
 
@@ -3416,8 +3474,9 @@ static void mp_free_conf(struct mp_conf *conf)
 
 	if (conf->checker)
 		destroy_workqueue(conf->checker);
-	for (slot = 0; slot < conf->nr_paths; slot++)
-		mp_free_path(&conf->paths[slot]);
+	for (slot = 0; slot < MP_MAX_PATHS; slot++)
+		if (conf->paths[slot])
+			mp_free_path(conf->paths[slot]);
 	for (kind = 0; kind < MP_KINDS; kind++)
 		mempool_exit(&conf->ios[kind]);
 	free_percpu(conf->turn);
@@ -3427,14 +3486,12 @@ static void mp_free_conf(struct mp_conf *conf)
 static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 {
 	struct mp_conf *conf;
-	unsigned int slot;
 	int kind;
 
-	conf = kzalloc(struct_size(conf, paths, mddev->raid_disks), GFP_KERNEL);
+	conf = kzalloc(sizeof(*conf), GFP_KERNEL);
 	if (!conf)
 		return NULL;
 
-	conf->nr_paths = mddev->raid_disks;
 	conf->mddev = mddev;
 	conf->no_path_retry = MP_NO_PATH_RETRY;
 	conf->probe_interval = MP_PROBE_INTERVAL;
@@ -3457,9 +3514,8 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	for (kind = 0; kind < MP_KINDS; kind++)
 		if (mempool_init_slab_pool(&conf->ios[kind], MP_RESERVED_IOS, mp_io_cache[kind]))
 			goto out_free_conf;
-	for (slot = 0; slot < conf->nr_paths; slot++)
-		if (mp_init_path(conf, &conf->paths[slot]))
-			goto out_free_conf;
+	if (mp_set_slots(conf, mddev->raid_disks))
+		goto out_free_conf;
 	return conf;
 
 out_free_conf:
@@ -3505,14 +3561,14 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 		err = mp_check_identity(conf, rdev->bdev, false);
 		if (err)
 			return err;
-		if (mp_rdev(&conf->paths[slot])) {
+		if (mp_rdev(conf->paths[slot])) {
 			pr_warn("md/multipath:%s: %pg wants slot %d, which is taken\n",
 				mdname(mddev), rdev->bdev, slot);
 			return -EINVAL;
 		}
-		mp_fill_slot(conf, &conf->paths[slot], rdev,
+		mp_fill_slot(conf, conf->paths[slot], rdev,
 			     !test_bit(Faulty, &rdev->flags));
-		conf->paths[slot].told_live = mp_rdev_live(rdev);
+		conf->paths[slot]->told_live = mp_rdev_live(rdev);
 	}
 	if (!conf->nr_live) {
 		pr_warn("md/multipath:%s: no path works: not started\n", mdname(mddev));
@@ -3580,7 +3636,7 @@ static sector_t multipath_size(struct mddev *mddev, sector_t sectors, int raid_d
 static int multipath_run(struct mddev *mddev)
 {
 	struct mp_conf *conf;
-	unsigned int slot;
+	struct mp_path *path;
 	int err;
 
 	err = mp_check_array(mddev);
@@ -3611,8 +3667,8 @@ static int multipath_run(struct mddev *mddev)
 	list_add(&conf->node, &mp_arrays);
 	mutex_unlock(&mp_arrays_lock);
 	queue_delayed_work(system_long_wq, &conf->watch_work, 0);
-	for (slot = 0; slot < conf->nr_paths; slot++)
-		queue_delayed_work(system_long_wq, &conf->paths[slot].access_work, 0);
+	mp_for_each_path(path, conf)
+		queue_delayed_work(system_long_wq, &path->access_work, 0);
 
 	/* One disk needs no resync, and md core adds no path before it is done. */
 	mddev->resync_offset = MaxSector;
@@ -3649,8 +3705,9 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	/* No bio and no probe is at a path any more, and none can get there. */
 	mp_shut_gate(conf);
 	/* It wakes the thread, and with the gate shut nobody queues it: mp_ask_soon(). */
-	for (slot = 0; slot < conf->nr_paths; slot++)
-		cancel_delayed_work_sync(&conf->paths[slot].access_work);
+	for (slot = 0; slot < MP_MAX_PATHS; slot++)
+		if (conf->paths[slot])
+			cancel_delayed_work_sync(&conf->paths[slot]->access_work);
 	/* Nobody takes from the lists but us. */
 	md_unregister_thread(mddev, &conf->retry_thread);
 	/* No bio is left at all. */
@@ -3666,16 +3723,97 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	mp_free_conf(conf);
 }
 
+/**
+ * multipath_check_reshape - change the number of slots for paths
+ * @mddev: the array; delta_disks is the change that a user asks for
+ *
+ * Sets raid_disks and delta_disks itself, as nothing has to be moved.  A spare takes
+ * a new slot; md core writes the new number to the superblock.
+ *
+ * Context: may sleep; reconfig_mutex held.  I/O may be in flight and may come, as up to
+ * 6.6 no caller suspends the array.
+ *
+ * Return: 0; -EINVAL for more than MP_MAX_PATHS, and for another layout, chunk size or
+ * level; -EBUSY if a slot that would go has a path, after a line that names it; -ENOMEM.
+ */
+static int multipath_check_reshape(struct mddev *mddev)
+{
+	struct mp_conf *conf = mddev->private;
+	unsigned int nr = mddev->raid_disks + mddev->delta_disks;
+	struct mp_path *path;
+	int err;
+
+	if (mddev->new_level != mddev->level || mddev->new_layout != mddev->layout ||
+	    mddev->new_chunk_sectors != mddev->chunk_sectors)
+		return -EINVAL;
+	if (nr > MP_MAX_PATHS) {
+		pr_warn("md/multipath:%s: %u paths asked for, 1 to %d are possible\n",
+			mdname(mddev), nr, MP_MAX_PATHS);
+		return -EINVAL;
+	}
+	mp_for_each_path(path, conf) {
+		if (path->slot < nr || !mp_rdev(path))
+			continue;
+		pr_warn("md/multipath:%s: %u paths asked for, but %pg has slot %u: remove it first\n",
+			mdname(mddev), nr, mp_rdev(path)->bdev, path->slot);
+		return -EBUSY;
+	}
+	err = mp_set_slots(conf, nr);
+	if (err)
+		return err;
+
+	mddev->raid_disks = nr;
+	mddev->delta_disks = 0;
+	mddev->reshape_backwards = 0;
+	/* For md core's thread, which is woken as the mutex is released. */
+	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
+	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
+	pr_info("md/multipath:%s: %u of %u paths are in use\n",
+		mdname(mddev), READ_ONCE(conf->nr_live), nr);
+	return 0;
+}
+
+/**
+ * multipath_resize - change the size of the array, after the disk's has changed
+ * @mddev: the array
+ * @sectors: its new size, and that of what it uses of the disk
+ *
+ * md core has seen that each rdev->sectors suffices, and tells user space.
+ *
+ * Context: may sleep; reconfig_mutex held.  I/O may be in flight and may come.
+ *
+ * Return: 0; -ENOSPC if the kernel does not know yet of a path that the disk has
+ * grown, after a line that names it.
+ */
+static int multipath_resize(struct mddev *mddev, sector_t sectors)
+{
+	struct md_rdev *rdev;
+
+	rdev_for_each(rdev, mddev) {
+		sector_t needed = rdev->data_offset + sectors;
+
+		if (rdev->raid_disk < 0 || bdev_nr_sectors(rdev->bdev) >= needed)
+			continue;
+		pr_warn("md/multipath:%s: %pg has %llu sectors, %llu are needed: rescan the device\n",
+			mdname(mddev), rdev->bdev, bdev_nr_sectors(rdev->bdev), needed);
+		return -ENOSPC;
+	}
+	WRITE_ONCE(mddev->dev_sectors, sectors);	/* pairs with mp_has_room() */
+	md_set_array_sectors(mddev, sectors);
+	return 0;
+}
+
 /* The tail of a line in /proc/mdstat, which monitoring tools parse.  No sleep. */
 static void multipath_status(struct seq_file *seq, struct mddev *mddev)
 {
 	struct mp_conf *conf = mddev->private;
-	unsigned int slot;
+	/* One number for both, as readers count the letters.  pairs with mp_set_slots() */
+	unsigned int slot, nr = smp_load_acquire(&conf->nr_paths);
 
-	seq_printf(seq, " [%u/%u] [", conf->nr_paths, READ_ONCE(conf->nr_live));
+	seq_printf(seq, " [%u/%u] [", nr, READ_ONCE(conf->nr_live));
 	rcu_read_lock();
-	for (slot = 0; slot < conf->nr_paths; slot++) {
-		struct md_rdev *rdev = rcu_dereference(conf->paths[slot].rdev);
+	for (slot = 0; slot < nr; slot++) {
+		struct md_rdev *rdev = rcu_dereference(conf->paths[slot]->rdev);
 
 		seq_putc(seq, rdev && mp_rdev_live(rdev) ? 'U' : '_');
 	}
@@ -3693,6 +3831,8 @@ static struct md_personality multipath_personality = {
 	.hot_add_disk		= multipath_hot_add_disk,
 	.hot_remove_disk	= multipath_hot_remove_disk,
 	.size			= multipath_size,
+	.resize			= multipath_resize,
+	.check_reshape		= multipath_check_reshape,
 	.quiesce		= multipath_quiesce,
 };
 

@@ -173,7 +173,7 @@ struct mp_path {
 	unsigned long		ios_before;	/* mp_ios() when it joined */
 	blk_status_t		last_error;	/* of a bio or a probe; any context */
 
-	struct mp_disk		disk;		/* when it joined; fixed while it has the slot */
+	struct mp_disk		disk;		/* when it joined; its size, when it failed; peeked */
 	struct work_struct	check_work;	/* asks for the disk of now; has in_flight raised */
 	bool			refused;	/* check_work has said that it is another one */
 
@@ -211,7 +211,7 @@ struct mp_conf {
 	u32			generation;	/* lock; paths that ever joined; peeked */
 	u32			round;		/* lock; times that a path worked again; peeked */
 	enum mp_policy		policy;		/* peeked */
-	unsigned int		nr_paths;	/* fixed: mddev->raid_disks at run() */
+	unsigned int		nr_paths;	/* lock; the slots, mddev->raid_disks; peeked */
 	u32 __percpu		*turn;		/* the slot chosen last, by some policies */
 	struct mddev		*mddev;		/* fixed */
 	struct md_thread __rcu	*retry_thread;	/* set by run(), cleared by free() */
@@ -255,7 +255,7 @@ struct mp_conf {
 	unsigned long		next_release;	/* jiffies; of those that are paced */
 
 	struct list_head	node;		/* mp_arrays; mp_arrays_lock */
-	struct mp_path		paths[] __counted_by(nr_paths);
+	struct mp_path		*paths[MP_MAX_PATHS];	/* by slot; once set, until free() */
 };
 
 /*
