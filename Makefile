@@ -59,7 +59,16 @@ uninstall:
 clean:
 	@rm -rf $(HEADERS) $(PRODUCTS) .multipath.* .[mM]odule*.cmd ..module*.cmd .module-common.o
 
+deb:
+	scripts/make-deb out/deb
+
+# The groups that say in a quarter of an hour whether the driver does what it is for.
+ESSENTIAL := meta build lint basic badinput badsector failover hotplug
+
 check:
+	tests/run $(ESSENTIAL)
+
+check-all:
 	tests/run
 
 check-debug:
@@ -87,8 +96,10 @@ help:
 	@echo 'make             build multipath.ko (KDIR=$(KDIR))'
 	@echo 'make install     put it into updates/ of that kernel (INSTALL_MOD_PATH=) and run depmod'
 	@echo 'make uninstall   take it out again'
+	@echo 'make deb         build the Debian package of this release, which builds the module by DKMS: out/deb'
 	@echo 'make clean       remove all that was built'
-	@echo 'make check       build and test it on all kernels of tests/vm/kernels, in virtual machines'
+	@echo 'make check       build it and test the essentials on all kernels of tests/vm/kernels, in virtual machines'
+	@echo 'make check-all   all tests'
 	@echo 'make check-debug the same tests, and some more, on a kernel that looks for our mistakes (TESTS=some)'
 	@echo 'make demo        watch an array survive a pulled cable (KERNEL=a kernel of tests/vm/kernels)'
 	@echo 'make bench       what an I/O costs, in instructions, beside the peers (KERNEL=)'
@@ -102,6 +113,6 @@ help:
 	@echo 'MD_SOURCE=folder take drivers/md/md.h from this source tree of the same kernel'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules headers install uninstall clean check check-debug demo bench bench-paths bench-profile plot lint help
+.PHONY: modules headers install uninstall clean deb check check-all check-debug demo bench bench-paths bench-profile plot lint help
 
 endif

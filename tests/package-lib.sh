@@ -1,0 +1,56 @@
+# Sourced by the tests of group package, after tests/lib.sh: they build the Debian package
+# in the root of $KERNEL, and install it to a copy of that root.
+# shellcheck shell=bash
+
+# shellcheck source=tests/vm/common.sh
+. tests/vm/common.sh
+
+# For tests/run, which reads the declarations without a kernel.
+KERNEL=${KERNEL-} WORK=${WORK-}
+
+SOURCE=$WORK/source		# a copy; /mnt inside the root
+SYSTEM=$WORK/system		# what is not as in the root
+LOG=$WORK/log
+RELEASE=$(release_of "$KERNEL")
+VERSION=$(sed --quiet 's/^#define MP_VERSION[[:space:]]*"\(.*\)"$/\1/p' multipath.c)
+PACKAGE=md-multipath-dkms
+
+copy_sources() {
+	mkdir -p "$SOURCE"
+	cp --recursive "$TOP"/{Makefile,Kconfig,COPYING,README.md,scripts,packaging} "$TOP"/*.c "$TOP"/*.h "$SOURCE"
+}
+
+# in_system <command>...: as root of the system that the package is for
+in_system() {
+	"$VM_DIR/in-root" --into "$SYSTEM" "$KERNEL" "$SOURCE" "$@"
+}
+
+# Its output is the log, and the reason when it fails.
+run_in_system() {
+	in_system "$@" >"$LOG" 2>&1 </dev/null || fail "'$*' failed:" "$(tail --lines=20 "$LOG")"
+	cat "$LOG"
+}
+
+# make_package <version>
+make_package() {
+	sed -i "s/^\(#define MP_VERSION.*\)\".*\"$/\1\"$1\"/" "$SOURCE/multipath.c"
+	sed -i "1s/(.*)/($1)/" "$SOURCE/packaging/debian/changelog"
+	run_in_system make deb
+}
+
+# install_package <version>
+install_package() {
+	run_in_system dpkg --install "out/deb/${PACKAGE}_$1_all.deb"
+}
+
+# The file that modprobe would load.
+module_file() {
+	in_system modinfo --set-version "$RELEASE" --filename multipath 2>/dev/null || :
+}
+
+# module_is <version>: the one of the package, before any other
+module_is() {
+	assert_match "the module's file" "/updates/dkms/multipath\.ko" "$(module_file)"
+	assert_equal "its version" "$1" \
+		"$(in_system modinfo --set-version "$RELEASE" --field=version multipath)"
+}
