@@ -173,7 +173,7 @@ struct mp_path {
 	unsigned long		ios_before;	/* mp_ios() when it joined */
 	blk_status_t		last_error;	/* of a bio or a probe; any context */
 
-	struct mp_disk		disk;		/* when it joined; its size, when it failed; peeked */
+	struct mp_disk		disk;		/* when it joined; the size: when it failed */
 	struct work_struct	check_work;	/* asks for the disk of now; has in_flight raised */
 	bool			refused;	/* check_work has said that it is another one */
 

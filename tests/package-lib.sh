@@ -12,6 +12,7 @@ SOURCE=$WORK/source		# a copy; /mnt inside the root
 SYSTEM=$WORK/system		# what is not as in the root
 LOG=$WORK/log
 RELEASE=$(release_of "$KERNEL")
+# shellcheck disable=SC2034
 VERSION=$(sed --quiet 's/^#define MP_VERSION[[:space:]]*"\(.*\)"$/\1/p' multipath.c)
 PACKAGE=md-multipath-dkms
 
