@@ -64,10 +64,15 @@ static inline char *mdname(struct mddev *mddev)
 #define mp_unregister(personality_head)	unregister_md_submodule(personality_head)
 #endif
 
-/* Newer than 6.7, which still has the level: superblocks need some help. */
+/*
+ * Newer than 6.7, which still has the level: superblocks need some help.  Up to then
+ * they are written to the first rdev alone (md_update_sb()), or not at all if it is Faulty.
+ */
 #ifndef LEVEL_MULTIPATH
 #include "compat-superblocks.h"
 #else
+#define mp_sole_superblock_writer(mddev)	\
+	list_first_entry_or_null(&(mddev)->disks, struct md_rdev, same_set)
 #define mp_take_superblocks(err)	(err)
 #define mp_leave_superblocks()
 #endif

@@ -258,6 +258,23 @@ static void __mp_count_paths(struct mp_conf *conf)
 	conf->mddev->degraded = conf->nr_paths - live;
 }
 
+/* The size that the disk has over the paths in use: it may have grown. */
+static sector_t mp_live_sectors(struct mp_conf *conf)
+{
+	sector_t sectors = 0;
+	struct mp_path *path;
+
+	rcu_read_lock();
+	mp_for_each_path(path, conf) {
+		struct md_rdev *rdev = rcu_dereference(path->rdev);
+
+		if (rdev && mp_rdev_live(rdev))
+			sectors = get_capacity(rdev->bdev->bd_disk);
+	}
+	rcu_read_unlock();
+	return sectors;
+}
+
 /* Whether bios go to paths at all depends on two things; the I/O path looks at one. */
 static void __mp_set_barred(struct mp_conf *conf)
 {
@@ -319,9 +336,9 @@ static void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_
 	path->probed_at = now;
 	path->probe_took = 0;
 	path->reason = reason;
-	/* It may have grown since it joined; 0: nobody knows.  pairs with mp_is_same_disk() */
-	if (get_capacity(rdev->bdev->bd_disk))
-		WRITE_ONCE(path->disk.sectors, get_capacity(rdev->bdev->bd_disk));
+	/* It may have grown since it joined, as the others have. */
+	if (get_capacity(rdev->bdev->bd_disk) == mp_live_sectors(conf))
+		WRITE_ONCE(path->disk.sectors, mp_live_sectors(conf));	/* pairs with mp_is_same_disk() */
 	path->failures++;
 	WRITE_ONCE(path->heals, reason != MP_BY_USER);
 	trace_path_failed(disk_devt(conf->mddev->gendisk), rdev->bdev->bd_dev, reason,
@@ -1636,23 +1653,6 @@ static int mp_ask_disk(struct scsi_device *sdev, const struct mp_disk *known,
 	return 0;
 }
 
-/* The size that the disk has over the paths in use: it may have grown. */
-static sector_t mp_live_sectors(struct mp_conf *conf)
-{
-	sector_t sectors = 0;
-	struct mp_path *path;
-
-	rcu_read_lock();
-	mp_for_each_path(path, conf) {
-		struct md_rdev *rdev = rcu_dereference(path->rdev);
-
-		if (rdev && mp_rdev_live(rdev))
-			sectors = get_capacity(rdev->bdev->bd_disk);
-	}
-	rcu_read_unlock();
-	return sectors;
-}
-
 /* One line says why not, the first time. */
 static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 {
@@ -1684,13 +1684,15 @@ static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 static bool mp_has_room(struct mp_path *path, const struct md_rdev *rdev)
 {
 	struct mddev *mddev = path->conf->mddev;
-	sector_t needed = rdev->data_offset + READ_ONCE(mddev->dev_sectors);
+	sector_t size = bdev_nr_sectors(rdev->bdev);
+	/* md core writes rdev->sectors to the superblock, and believes it at assembly. */
+	sector_t needed = max(READ_ONCE(mddev->dev_sectors), READ_ONCE(rdev->sectors));
 
-	if (bdev_nr_sectors(rdev->bdev) >= needed)
+	if (size >= rdev->data_offset && size - rdev->data_offset >= needed)
 		return true;
 	if (!path->refused)
-		pr_warn("md/multipath:%s: path %pg is not used: it has %llu sectors, and the array needs %llu: rescan the device\n",
-			mdname(mddev), rdev->bdev, bdev_nr_sectors(rdev->bdev), needed);
+		pr_warn("md/multipath:%s: path %pg is not used: it has %llu sectors, and should have %llu after the first %llu: rescan the device, or set the size again\n",
+			mdname(mddev), rdev->bdev, size, needed, rdev->data_offset);
 	return false;
 }
 
@@ -1873,7 +1875,7 @@ static sector_t mp_probe_sector(struct mp_path *path, unsigned int place)
 {
 	struct md_rdev *rdev = mp_rdev(path);
 	sector_t block = bdev_logical_block_size(rdev->bdev) >> SECTOR_SHIFT;
-	sector_t sectors = path->conf->mddev->dev_sectors;
+	sector_t sectors = READ_ONCE(path->conf->mddev->dev_sectors);
 	sector_t at[MP_PROBE_PLACES] = { 0, sectors - block, sectors / 2 };
 
 	return rdev->data_offset + round_down(at[place], block);
@@ -3446,7 +3448,8 @@ static struct mp_path *mp_alloc_path(struct mp_conf *conf, unsigned int slot)
  * Have so many slots, the new ones empty.  Those above were empty too, and keep their
  * struct mp_path until the array stops, as somebody may still look at it.
  *
- * Context: may sleep; reconfig_mutex held.
+ * Context: may sleep; reconfig_mutex held.  Since 6.7 the array may be suspended, and then
+ * allocates as md core does: the rescuer of a workqueue is the one thing without noio.
  *
  * Return: 0; -ENOMEM, and the array has the slots that it had.
  */
@@ -3723,6 +3726,21 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	mp_free_conf(conf);
 }
 
+/* What a user changes has to be in the superblock.  One line says why it would not be. */
+static int mp_check_superblock_writer(struct mddev *mddev)
+{
+	struct md_rdev *rdev;
+
+	if (!mddev->persistent || mddev->external)
+		return 0;
+	rdev = mp_sole_superblock_writer(mddev);
+	if (!rdev || !test_bit(Faulty, &rdev->flags))
+		return 0;
+	pr_warn("md/multipath:%s: this kernel writes the superblock only over path %pg, which has failed: remove it first\n",
+		mdname(mddev), rdev->bdev);
+	return -EBUSY;
+}
+
 /**
  * multipath_check_reshape - change the number of slots for paths
  * @mddev: the array; delta_disks is the change that a user asks for
@@ -3730,11 +3748,12 @@ static void multipath_free(struct mddev *mddev, void *priv)
  * Sets raid_disks and delta_disks itself, as nothing has to be moved.  A spare takes
  * a new slot; md core writes the new number to the superblock.
  *
- * Context: may sleep; reconfig_mutex held.  I/O may be in flight and may come, as up to
- * 6.6 no caller suspends the array.
+ * Context: may sleep; reconfig_mutex held.  I/O may be in flight and may come, as not
+ * every caller suspends the array.
  *
  * Return: 0; -EINVAL for more than MP_MAX_PATHS, and for another layout, chunk size or
- * level; -EBUSY if a slot that would go has a path, after a line that names it; -ENOMEM.
+ * level; -EBUSY if a slot that would go has a path, or the superblock would not be
+ * written, each after a line; -ENOMEM.
  */
 static int multipath_check_reshape(struct mddev *mddev)
 {
@@ -3758,6 +3777,9 @@ static int multipath_check_reshape(struct mddev *mddev)
 			mdname(mddev), nr, mp_rdev(path)->bdev, path->slot);
 		return -EBUSY;
 	}
+	err = mp_check_superblock_writer(mddev);
+	if (err)
+		return err;
 	err = mp_set_slots(conf, nr);
 	if (err)
 		return err;
@@ -3782,23 +3804,41 @@ static int multipath_check_reshape(struct mddev *mddev)
  *
  * Context: may sleep; reconfig_mutex held.  I/O may be in flight and may come.
  *
- * Return: 0; -ENOSPC if the kernel does not know yet of a path that the disk has
- * grown, after a line that names it.
+ * Return: 0; -ENOSPC if the kernel does not know yet of a path that the disk has grown,
+ * or if a superblock is where the data would be; -EINVAL if the array was told to show
+ * more than that; -EBUSY if the superblock would not be written.  Each after a line.
  */
 static int multipath_resize(struct mddev *mddev, sector_t sectors)
 {
 	struct md_rdev *rdev;
+	int err;
 
+	if (mddev->external_size && mddev->array_sectors > sectors) {
+		pr_warn("md/multipath:%s: array_size is %llu sectors: set that first, or to default\n",
+			mdname(mddev), mddev->array_sectors);
+		return -EINVAL;
+	}
 	rdev_for_each(rdev, mddev) {
 		sector_t needed = rdev->data_offset + sectors;
 
+		/* Metadata 1.0, of a spare, which is the same disk: md core moves no spare's. */
+		if (mddev->persistent && rdev->sb_start >= rdev->data_offset &&
+		    rdev->sb_start < needed) {
+			pr_warn("md/multipath:%s: %pg has its superblock at sector %llu, %llu are needed: remove it first\n",
+				mdname(mddev), rdev->bdev, rdev->sb_start, needed);
+			return -ENOSPC;
+		}
 		if (rdev->raid_disk < 0 || bdev_nr_sectors(rdev->bdev) >= needed)
 			continue;
 		pr_warn("md/multipath:%s: %pg has %llu sectors, %llu are needed: rescan the device\n",
 			mdname(mddev), rdev->bdev, bdev_nr_sectors(rdev->bdev), needed);
 		return -ENOSPC;
 	}
-	WRITE_ONCE(mddev->dev_sectors, sectors);	/* pairs with mp_has_room() */
+	err = mp_check_superblock_writer(mddev);
+	if (err)
+		return err;
+	/* pairs with mp_has_room(), mp_probe_sector() */
+	WRITE_ONCE(mddev->dev_sectors, sectors);
 	md_set_array_sectors(mddev, sectors);
 	return 0;
 }

@@ -4,7 +4,7 @@
  *
  * Locks
  *	reconfig_mutex	md core's.  Held by md core around run, free, hot_add_disk,
- *			hot_remove_disk and quiesce.  Never taken here: the error
+ *			hot_remove_disk, check_reshape, resize and quiesce.  Never taken here: the error
  *			handler and the completions run in any context.
  *	mp_conf::lock	Leaf, irq-safe.  Guards every change of a path's state
  *			(In_sync, Faulty, the slot's pointer) and what is counted
@@ -44,6 +44,11 @@
 		.name	= "multipath",					\
 		.owner	= THIS_MODULE,					\
 	}
+#endif
+
+/* The path that md core writes the superblock to; NULL for all of them. */
+#ifndef mp_sole_superblock_writer
+#define mp_sole_superblock_writer(mddev)	((struct md_rdev *)NULL)
 #endif
 
 /* The paths that a bio has tried are the bits of a u64. */
@@ -144,8 +149,8 @@ struct mp_disk {
 };
 
 /*
- * One slot of the array.  The slots are an array that lives as long as the
- * array runs; paths come and go in them.
+ * One slot of the array.  It is there from when the array first has so many slots until it
+ * stops; paths come and go in it.
  */
 struct mp_path {
 	struct md_rdev __rcu	*rdev;		/* see RCU above; changed under mp_conf::lock */
@@ -173,7 +178,7 @@ struct mp_path {
 	unsigned long		ios_before;	/* mp_ios() when it joined */
 	blk_status_t		last_error;	/* of a bio or a probe; any context */
 
-	struct mp_disk		disk;		/* when it joined; the size: when it failed */
+	struct mp_disk		disk;		/* when it joined; sectors: lock; peeked */
 	struct work_struct	check_work;	/* asks for the disk of now; has in_flight raised */
 	bool			refused;	/* check_work has said that it is another one */
 
@@ -213,6 +218,7 @@ struct mp_conf {
 	enum mp_policy		policy;		/* peeked */
 	unsigned int		nr_paths;	/* lock; the slots, mddev->raid_disks; peeked */
 	u32 __percpu		*turn;		/* the slot chosen last, by some policies */
+	struct mp_path		*paths[MP_MAX_PATHS];	/* by slot; once set, until free() */
 	struct mddev		*mddev;		/* fixed */
 	struct md_thread __rcu	*retry_thread;	/* set by run(), cleared by free() */
 
@@ -255,7 +261,6 @@ struct mp_conf {
 	unsigned long		next_release;	/* jiffies; of those that are paced */
 
 	struct list_head	node;		/* mp_arrays; mp_arrays_lock */
-	struct mp_path		*paths[MP_MAX_PATHS];	/* by slot; once set, until free() */
 };
 
 /*

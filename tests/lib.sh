@@ -222,6 +222,18 @@ is_loaded() {
 	[[ -d /sys/module/${1//-/_} ]]
 }
 
+# The kernel's own driver of this level; only 6.1 has one.
+in_tree_driver() {
+	find "/lib/modules/$(uname --kernel-release)/kernel/drivers/md" -name 'multipath.ko*'
+}
+
+# Instead of ours.
+insert_in_tree() {
+	remove_module multipath
+	modprobe md_mod
+	insmod "$(in_tree_driver)"
+}
+
 # make_paths <n> <size> [scsi_debug option=value]...: n SCSI disks on n hosts over
 # one store, with one identity.
 make_paths() {

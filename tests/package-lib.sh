@@ -18,7 +18,7 @@ PACKAGE=md-multipath-dkms
 
 copy_sources() {
 	mkdir -p "$SOURCE"
-	cp --recursive "$TOP"/{Makefile,Kconfig,COPYING,README.md,scripts,packaging} "$TOP"/*.c "$TOP"/*.h "$SOURCE"
+	cp --recursive "$TOP"/{Makefile,Kconfig,COPYING,README.md,scripts,packaging} "$TOP/multipath.c" "$TOP"/*.h "$SOURCE"
 }
 
 # in_system <command>...: as root of the system that the package is for

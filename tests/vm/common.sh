@@ -99,6 +99,25 @@ release_of() {
 	printf '%s\n' "${headers##*/}"
 }
 
+# root_apt <folder> <apt-get's arguments>: the machine's apt-get with the sources that
+# <folder>/sources.list has, a root's; all that apt writes is in the folder, too.
+root_apt() {
+	local state=$1
+	shift
+	mkdir -p "$state/lists/partial" "$state/cache/archives/partial" || return
+	apt-get \
+		-o Dir::Etc::SourceList="$state/sources.list" \
+		-o Dir::Etc::SourceParts=/dev/null \
+		-o Dir::Etc::Preferences=/dev/null \
+		-o Dir::Etc::PreferencesParts=/dev/null \
+		-o Dir::State::Lists="$state/lists" \
+		-o Dir::State::Status=/dev/null \
+		-o Dir::Cache="$state/cache" \
+		-o Acquire::Languages=none \
+		-o APT::Sandbox::User=root \
+		"$@"
+}
+
 # What tests/vm/make-initrd makes: a folder with vmlinux and initrd.
 boot_files_of() {
 	printf '%s/boot/%s\n' "$MP_CACHE" "$1"
