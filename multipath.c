@@ -336,9 +336,9 @@ static void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_
 	path->probed_at = now;
 	path->probe_took = 0;
 	path->reason = reason;
-	/* It may have grown since it joined, as the others have. */
+	/* It may have grown since it joined, as the others have.  pairs with mp_is_same_disk() */
 	if (get_capacity(rdev->bdev->bd_disk) == mp_live_sectors(conf))
-		WRITE_ONCE(path->disk.sectors, mp_live_sectors(conf));	/* pairs with mp_is_same_disk() */
+		WRITE_ONCE(path->disk.sectors, get_capacity(rdev->bdev->bd_disk));
 	path->failures++;
 	WRITE_ONCE(path->heals, reason != MP_BY_USER);
 	trace_path_failed(disk_devt(conf->mddev->gendisk), rdev->bdev->bd_dev, reason,

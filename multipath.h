@@ -4,8 +4,9 @@
  *
  * Locks
  *	reconfig_mutex	md core's.  Held by md core around run, free, hot_add_disk,
- *			hot_remove_disk, check_reshape, resize and quiesce.  Never taken here: the error
- *			handler and the completions run in any context.
+ *			hot_remove_disk, check_reshape, resize and quiesce.  Never
+ *			taken here: the error handler and the completions run in any
+ *			context.
  *	mp_conf::lock	Leaf, irq-safe.  Guards every change of a path's state
  *			(In_sync, Faulty, the slot's pointer) and what is counted
  *			from it, the array's state, the gate and the list of parked
@@ -48,7 +49,10 @@
 
 /* The path that md core writes the superblock to; NULL for all of them. */
 #ifndef mp_sole_superblock_writer
-#define mp_sole_superblock_writer(mddev)	((struct md_rdev *)NULL)
+static inline struct md_rdev *mp_sole_superblock_writer(struct mddev *mddev)
+{
+	return NULL;
+}
 #endif
 
 /* The paths that a bio has tried are the bits of a u64. */
