@@ -239,6 +239,11 @@ static struct mp_path *mp_slot(const struct mp_conf *conf, unsigned int slot)
 #define mp_for_each_path(path, conf)						\
 	for ((path) = mp_slot(conf, 0); (path); (path) = mp_slot(conf, (path)->slot + 1))
 
+/* With those above nr_paths: mp_set_slots() leaves no gap.  They may be freed on the way. */
+#define mp_for_each_path_made(path, conf)					\
+	for (unsigned int __slot = 0;						\
+	     __slot < MP_MAX_PATHS && ((path) = (conf)->paths[__slot]); __slot++)
+
 /* Everything that is counted from the paths' states is counted here. */
 static void __mp_count_paths(struct mp_conf *conf)
 {
@@ -3472,14 +3477,13 @@ static int mp_set_slots(struct mp_conf *conf, unsigned int nr)
 
 static void mp_free_conf(struct mp_conf *conf)
 {
-	unsigned int slot;
+	struct mp_path *path;
 	int kind;
 
 	if (conf->checker)
 		destroy_workqueue(conf->checker);
-	for (slot = 0; slot < MP_MAX_PATHS; slot++)
-		if (conf->paths[slot])
-			mp_free_path(conf->paths[slot]);
+	mp_for_each_path_made(path, conf)
+		mp_free_path(path);
 	for (kind = 0; kind < MP_KINDS; kind++)
 		mempool_exit(&conf->ios[kind]);
 	free_percpu(conf->turn);
@@ -3526,14 +3530,23 @@ out_free_conf:
 	return NULL;
 }
 
+static int mp_check_number(struct mddev *mddev, int nr)
+{
+	if (nr >= 1 && nr <= MP_MAX_PATHS)
+		return 0;
+	pr_warn("md/multipath:%s: %d paths asked for, 1 to %d are possible\n",
+		mdname(mddev), nr, MP_MAX_PATHS);
+	return -EINVAL;
+}
+
 /* Is what md core put together an array of ours?  One line says why not. */
 static int mp_check_array(struct mddev *mddev)
 {
-	if (mddev->raid_disks < 1 || mddev->raid_disks > MP_MAX_PATHS) {
-		pr_warn("md/multipath:%s: %d paths asked for, 1 to %d are possible\n",
-			mdname(mddev), mddev->raid_disks, MP_MAX_PATHS);
-		return -EINVAL;
-	}
+	int err;
+
+	err = mp_check_number(mddev, mddev->raid_disks);
+	if (err)
+		return err;
 	if (mddev->bitmap_info.file || mddev->bitmap_info.offset) {
 		pr_warn("md/multipath:%s: there is no use for a bitmap with one disk: make the array without\n",
 			mdname(mddev));
@@ -3698,7 +3711,7 @@ out_free_conf:
 static void multipath_free(struct mddev *mddev, void *priv)
 {
 	struct mp_conf *conf = priv;
-	unsigned int slot;
+	struct mp_path *path;
 
 	/* Nobody sets a tunable any more, or wakes the thread for a reboot. */
 	sysfs_remove_group(&mddev->kobj, &mp_attribute_group);
@@ -3708,9 +3721,8 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	/* No bio and no probe is at a path any more, and none can get there. */
 	mp_shut_gate(conf);
 	/* It wakes the thread, and with the gate shut nobody queues it: mp_ask_soon(). */
-	for (slot = 0; slot < MP_MAX_PATHS; slot++)
-		if (conf->paths[slot])
-			cancel_delayed_work_sync(&conf->paths[slot]->access_work);
+	mp_for_each_path_made(path, conf)
+		cancel_delayed_work_sync(&path->access_work);
 	/* Nobody takes from the lists but us. */
 	md_unregister_thread(mddev, &conf->retry_thread);
 	/* No bio is left at all. */
@@ -3765,11 +3777,9 @@ static int multipath_check_reshape(struct mddev *mddev)
 	if (mddev->new_level != mddev->level || mddev->new_layout != mddev->layout ||
 	    mddev->new_chunk_sectors != mddev->chunk_sectors)
 		return -EINVAL;
-	if (nr > MP_MAX_PATHS) {
-		pr_warn("md/multipath:%s: %u paths asked for, 1 to %d are possible\n",
-			mdname(mddev), nr, MP_MAX_PATHS);
-		return -EINVAL;
-	}
+	err = mp_check_number(mddev, nr);
+	if (err)
+		return err;
 	mp_for_each_path(path, conf) {
 		if (path->slot < nr || !mp_rdev(path))
 			continue;

@@ -333,6 +333,11 @@ swap_table() {
 	dmsetup resume --noudevsync "$1"
 }
 
+# resize_path <dm path> <sectors>: what the kernel knows after a rescan
+resize_path() {
+	swap_table "${1##*/}" "0 $2 linear $DM_STORE 0"
+}
+
 # pull_path <path>: every I/O to it fails from now on.
 pull_path() {
 	if is_dm "$1"; then
@@ -344,7 +349,7 @@ pull_path() {
 
 plug_path() {
 	if is_dm "$1"; then
-		swap_table "${1##*/}" "0 $(blockdev --getsz "$1") linear $DM_STORE 0"
+		resize_path "$1" "$(blockdev --getsz "$1")"
 	else
 		echo running >"/sys/block/$(name_of "$1")/device/state"
 	fi
