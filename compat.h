@@ -4,7 +4,7 @@
  *
  * multipath.c is written for the newest kernel and has no conditions in it.
  * This file is included before it when it is built out of tree, and gives older
- * kernels the newer names; in a kernel tree it does not exist.  Everything is
+ * kernels the newer names; the newest kernel's tree has no need of it.  Everything is
  * keyed on HAVE_x, which the Makefile finds in the very headers that are used,
  * or on the macro in question, and never on a version: stable updates rename
  * things too.
@@ -64,17 +64,21 @@ static inline char *mdname(struct mddev *mddev)
 #define mp_unregister(personality_head)	unregister_md_submodule(personality_head)
 #endif
 
-/*
- * Newer than 6.7, which still has the level: superblocks need some help.  Up to then
- * they are written to the first rdev alone (md_update_sb()), or not at all if it is Faulty.
- */
+/* 6.8 removed the level from md core, which may have been taught it again. */
 #ifndef LEVEL_MULTIPATH
 #include "compat-superblocks.h"
 #else
-#define mp_sole_superblock_writer(mddev)	\
-	list_first_entry_or_null(&(mddev)->disks, struct md_rdev, same_set)
 #define mp_take_superblocks(err)	(err)
 #define mp_leave_superblocks()
+#endif
+
+/*
+ * Up to 6.7, which still has this level too, superblocks of level -4 are written to the
+ * first rdev alone (md_update_sb()), or not at all if it is Faulty.
+ */
+#ifdef LEVEL_FAULTY
+#define mp_sole_superblock_writer(mddev)	\
+	list_first_entry_or_null(&(mddev)->disks, struct md_rdev, same_set)
 #endif
 
 #define register_md_submodule(personality_head)			\
