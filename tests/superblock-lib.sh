@@ -10,3 +10,9 @@ needs_help_with_superblocks() {
 	modinfo --parameters multipath | grep --quiet '^superblocks:' ||
 		SKIP_REASONS+=("md core of $(uname --kernel-release) still knows superblocks of this level")
 }
+
+# udev would assemble what it finds on a disk, and paths can't be laid over that.
+assemble_nothing() {
+	ln --symbolic /dev/null /run/udev/rules.d/64-md-raid-assembly.rules
+	udevadm control --reload
+}
