@@ -74,6 +74,13 @@ check-all:
 check-debug:
 	tests/run -k debug -w vm $(TESTS)
 
+# Those with two CPUs, which are at the same thing.
+RACING := debug/looks-for-races debug/stress debug/load-and-unload faults/alternate faults/delete-device \
+	grow/paths iopolicy/switch-under-faults nopath/many reinstate/in-any-order
+
+check-races:
+	tests/run -k races $(or $(TESTS),$(RACING))
+
 demo:
 	tests/vm/demo $(KERNEL)
 
@@ -101,6 +108,7 @@ help:
 	@echo 'make check       build it and test the essentials on all kernels of tests/vm/kernels, in virtual machines'
 	@echo 'make check-all   all tests'
 	@echo 'make check-debug the same tests, and some more, on a kernel that looks for our mistakes (TESTS=some)'
+	@echo 'make check-races those where CPUs race, on a kernel that looks for accesses which do (TESTS=some)'
 	@echo 'make demo        watch an array survive a pulled cable (KERNEL=a kernel of tests/vm/kernels)'
 	@echo 'make bench       what an I/O costs, in instructions, beside the peers (KERNEL=)'
 	@echo 'make bench-paths what the choice of a path is worth, beside the peers (KERNEL=)'
@@ -113,6 +121,6 @@ help:
 	@echo 'MD_SOURCE=folder take drivers/md/md.h from this source tree of the same kernel'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules headers install uninstall clean deb check check-all check-debug demo bench bench-paths bench-profile plot lint help
+.PHONY: modules headers install uninstall clean deb check check-all check-debug check-races demo bench bench-paths bench-profile plot lint help
 
 endif

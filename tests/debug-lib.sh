@@ -1,10 +1,15 @@
-# Sourced by tests of group debug, after tests/lib.sh: memory that is refused.
+# Sourced by tests of group debug, after tests/lib.sh: kernels that look, memory that is refused.
 # shellcheck shell=bash
 
 FAULTS=(/sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc)
 
-have_debug_kernel() {
-	[[ -d ${FAULTS[0]} ]] || SKIP_REASONS+=("kernel $(uname -r) does not look for mistakes")
+# One of tests/vm/debug-kernels.
+looks_for_mistakes() {
+	[[ $(uname -r) == *-@(debug|races) ]] || SKIP_REASONS+=("kernel $(uname -r) does not look for mistakes")
+}
+
+can_refuse_memory() {
+	[[ -d ${FAULTS[0]} ]] || SKIP_REASONS+=("kernel $(uname -r) refuses no memory")
 }
 
 # set_fault <attribute> <value>: for all kinds of allocation
