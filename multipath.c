@@ -88,9 +88,9 @@
  *     device without an id is accepted: a line says that it can't be checked.
  * R13. Bios go to the live paths of the lowest rank, and iopolicy chooses among
  *     those.  A path that the disk calls non-optimised is behind those that it calls
- *     optimised, a standby path (write-mostly) is behind these, one at which something
- *     has waited for longer than stall_timeout is behind all of them, and last comes
- *     one that the disk calls standby or unavailable.
+ *     optimised, a standby path (write-mostly) is behind these, one that has had
+ *     something to answer for longer than stall_timeout, and has answered nothing, is
+ *     behind all of them, and last comes one that the disk calls standby or unavailable.
  * R14. A path whose controller does no I/O now is not failed for it, as long as the
  *     disk says so itself.  When that is true of all live paths, no path works (R8),
  *     and the first one is to be activated.
@@ -137,7 +137,7 @@
 #define CREATE_TRACE_POINTS
 #include "multipath_trace.h"
 
-#define MP_VERSION		"0.4.0"
+#define MP_VERSION		"0.5.0"
 
 /* Records that each CPU keeps for itself, for all arrays: 8 KiB. */
 #define MP_MAGAZINE		64
@@ -613,6 +613,20 @@ static unsigned long mp_ios(const struct mp_path *path)
 		const struct mp_tally *tally = per_cpu_ptr(path->tally, cpu);
 
 		sum += READ_ONCE(tally->begun[0]) + READ_ONCE(tally->begun[1]);
+	}
+	return sum;
+}
+
+/* Bios that the slot's paths ever gave back. */
+static unsigned long mp_answers(const struct mp_path *path)
+{
+	unsigned long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		const struct mp_tally *tally = per_cpu_ptr(path->tally, cpu);
+
+		sum += READ_ONCE(tally->ended[0]) + READ_ONCE(tally->ended[1]);
 	}
 	return sum;
 }
@@ -2697,11 +2711,13 @@ static void mp_access_work(struct work_struct *work)
  * What is at a path and gets no answer is seen without a look at any bio.  Bios
  * begin in one epoch; when none of the other epoch is left, the two change places.
  * From then on all of the older epoch are at least as old as that moment, and when
- * stall_timeout has passed and they are not gone, the path is stalled: new bios
- * go elsewhere, as long as there is another live path.  It is in use again when they
- * are gone.  Nothing is reported to md, and nothing is retried: those at the path
- * can't be sent again elsewhere, as the device may still write to their pages, or
- * their data to the disk (see Order, at the top).
+ * stall_timeout has passed, they are not gone, and in all that time the path has given
+ * back no bio at all, it is stalled: new bios go elsewhere, as long as there is another
+ * live path.  (Age alone would not do: a disk that works off a long queue lets one wait
+ * for seconds, and over another path it would be no faster.)  The path is in use again
+ * when those of the older epoch are gone.  Nothing is reported to md, and nothing is
+ * retried: those at the path can't be sent again elsewhere, as the device may still
+ * write to their pages, or their data to the disk (see Order, at the top).
  *
  * A bio that has read the epoch just before it changes is counted in the older one
  * a moment later; it is taken for older than it is by an interval at most.
@@ -2712,24 +2728,29 @@ static void mp_watch_path(struct mp_path *path, const struct md_rdev *rdev,
 	unsigned int older = !path->epoch;
 	const char *name = mdname(path->conf->mddev);
 	bool stalled = test_bit(MP_STALLED, &path->demerits);
+	unsigned long answers = mp_answers(path);
 
+	if (answers != path->answers) {
+		path->answers = answers;
+		path->silent_since = jiffies;
+	}
 	if (!mp_in_flight_of(path, older)) {
 		if (!stalled && !mp_in_flight_of(path, path->epoch))
 			return;
 		clear_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
 		WRITE_ONCE(path->epoch, older);		/* pairs with mp_count() */
-		path->epoch_began = jiffies;
+		path->silent_since = jiffies;
 		if (stalled && mp_rdev_live(rdev))
 			pr_info_ratelimited("md/multipath:%s: path %pg answers again\n",
 					    name, rdev->bdev);
-	} else if (!stalled && time_after_eq(jiffies, path->epoch_began + timeout)) {
+	} else if (!stalled && time_after_eq(jiffies, path->silent_since + timeout)) {
 		set_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
 		trace_path_stalled(disk_devt(path->conf->mddev->gendisk), rdev->bdev->bd_dev,
-				   jiffies_to_msecs(jiffies - path->epoch_began));
+				   jiffies_to_msecs(jiffies - path->silent_since));
 		if (mp_rdev_live(rdev))
 			pr_warn_ratelimited("md/multipath:%s: path %pg has not answered for %u ms: new I/O goes to others, if there are any\n",
 					    name, rdev->bdev,
-					    jiffies_to_msecs(jiffies - path->epoch_began));
+					    jiffies_to_msecs(jiffies - path->silent_since));
 	}
 }
 

@@ -186,7 +186,8 @@ struct mp_path {
 	struct work_struct	check_work;	/* asks for the disk of now; has in_flight raised */
 	bool			refused;	/* check_work has said that it is another one */
 
-	unsigned long		epoch_began;	/* jiffies; watch_work's */
+	unsigned long		silent_since;	/* jiffies; watch_work's */
+	unsigned long		answers;	/* watch_work's */
 
 	/* What the disk says of the path (R14). */
 	struct delayed_work	access_work;	/* asks it, once a second */
