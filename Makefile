@@ -65,8 +65,13 @@ deb:
 # The groups that say in a quarter of an hour whether the driver does what it is for.
 ESSENTIAL := meta build lint basic badinput badsector failover hotplug
 
+OTHERS := $(filter-out $(ESSENTIAL) debug vm,$(patsubst tests/%/,%,$(wildcard tests/*/)))
+
 check:
 	tests/run $(ESSENTIAL)
+
+check-others:
+	tests/run $(if $(KERNEL),-k $(KERNEL)) $(OTHERS)
 
 check-all:
 	tests/run
@@ -106,7 +111,7 @@ help:
 	@echo 'make deb         build the Debian package of this release, which builds the module by DKMS: out/deb'
 	@echo 'make clean       remove all that was built'
 	@echo 'make check       build it and test the essentials on all kernels of tests/vm/kernels, in virtual machines'
-	@echo 'make check-all   all tests'
+	@echo 'make check-others  all that make check leaves out (KERNEL=); make check-all: both'
 	@echo 'make check-debug the same tests, and some more, on a kernel that looks for our mistakes (TESTS=some)'
 	@echo 'make check-races those where CPUs race, on a kernel that looks for accesses which do (TESTS=some)'
 	@echo 'make demo        watch an array survive a pulled cable (KERNEL=a kernel of tests/vm/kernels)'
@@ -121,6 +126,6 @@ help:
 	@echo 'MD_SOURCE=folder take drivers/md/md.h from this source tree of the same kernel'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules headers install uninstall clean deb check check-all check-debug check-races demo bench bench-paths bench-profile plot lint help
+.PHONY: modules headers install uninstall clean deb check check-others check-all check-debug check-races demo bench bench-paths bench-profile plot lint help
 
 endif
