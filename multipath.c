@@ -1516,6 +1516,21 @@ static int mp_result_of(const struct scsi_cmnd *command)
 }
 
 /*
+ * Without a wait for a tag, as a path that hangs may have none left for long.  While its
+ * controller is scanned the queue is frozen most of the time, as a tag set that is shared
+ * freezes all its queues for each address that is tried: wait for that, as all I/O does.
+ */
+static struct request *mp_alloc_request(struct request_queue *q,
+					typeof(scsi_alloc_request) *alloc)
+{
+	struct request *rq = alloc(q, REQ_OP_DRV_IN, BLK_MQ_REQ_NOWAIT);
+
+	if (IS_ERR(rq) && PTR_ERR(rq) == -EWOULDBLOCK && READ_ONCE(q->mq_freeze_depth))
+		rq = alloc(q, REQ_OP_DRV_IN, 0);
+	return rq;
+}
+
+/*
  * Ask a SCSI device something.  SCSI may be no part of the kernel, so nothing of
  * it is linked; scsi_execute_cmd() is not for symbol_get().  @timeout is in jiffies;
  * 0: the lower driver's.
@@ -1528,8 +1543,7 @@ static int mp_result_of(const struct scsi_cmnd *command)
 static int mp_ask(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_length,
 		  void *answer, unsigned int length, unsigned int timeout)
 {
-	struct request *(*alloc_request)(struct request_queue *q, blk_opf_t opf,
-					 blk_mq_req_flags_t flags);
+	typeof(scsi_alloc_request) *alloc_request;
 	struct scsi_cmnd *command;
 	struct request *rq;
 	int tries, err = -EAGAIN;
@@ -1538,7 +1552,7 @@ static int mp_ask(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_leng
 	if (!alloc_request)
 		return -ENXIO;
 	for (tries = 0; err == -EAGAIN && tries < MP_ASK_TRIES; tries++) {
-		rq = alloc_request(sdev->request_queue, REQ_OP_DRV_IN, BLK_MQ_REQ_NOWAIT);
+		rq = mp_alloc_request(sdev->request_queue, alloc_request);
 		if (IS_ERR(rq)) {
 			err = PTR_ERR(rq) == -EWOULDBLOCK ? -EBUSY : PTR_ERR(rq);
 			break;
