@@ -1115,6 +1115,15 @@ static void mp_end_io(struct bio *bio)
 
 /* -------- a bio goes down -------- */
 
+/*
+ * The block layer takes readahead for failfast of all kinds, and warns when it merges such
+ * a bio with another, and the bio's own flags say less (blk_rq_set_mixed_merge()).
+ */
+static inline blk_opf_t mp_failfast(const struct bio *bio)
+{
+	return bio->bi_opf & REQ_RAHEAD ? REQ_FAILFAST_MASK : REQ_FAILFAST_TRANSPORT;
+}
+
 /* Send a bio to the path that was taken for it. */
 static void mp_send(struct mp_io *io)
 {
@@ -1133,7 +1142,7 @@ static void mp_send(struct mp_io *io)
 	if (unlikely(io->patient || mp_is_last(io->conf)))	/* R3 */
 		io->patient = true;
 	else
-		bio->bi_opf |= REQ_FAILFAST_TRANSPORT;
+		bio->bi_opf |= mp_failfast(bio);
 
 	mddev_trace_remap(mddev, bio, sector);
 	mddev_check_write_zeroes(mddev, bio);
@@ -1414,6 +1423,8 @@ static void mp_fail_waiting(struct mp_conf *conf)
 
 /* Seen by who follows a unit attention or two. */
 #define MP_ASK_TRIES		3
+/* How often a question tries to get in between two freezes of the queue. */
+#define MP_THAWS		50
 
 static bool mp_has_identity(const struct mp_identity *identity)
 {
@@ -1518,15 +1529,23 @@ static int mp_result_of(const struct scsi_cmnd *command)
 /*
  * Without a wait for a tag, as a path that hangs may have none left for long.  While its
  * controller is scanned the queue is frozen most of the time, as a tag set that is shared
- * freezes all its queues for each address that is tried: wait for that, as all I/O does.
+ * freezes all its queues for each address that is tried: that is waited for.
  */
 static struct request *mp_alloc_request(struct request_queue *q,
 					typeof(scsi_alloc_request) *alloc)
 {
-	struct request *rq = alloc(q, REQ_OP_DRV_IN, BLK_MQ_REQ_NOWAIT);
+	unsigned long left = MP_ASK_TIMEOUT;
+	struct request *rq;
+	int tries;
 
-	if (IS_ERR(rq) && PTR_ERR(rq) == -EWOULDBLOCK && READ_ONCE(q->mq_freeze_depth))
-		rq = alloc(q, REQ_OP_DRV_IN, 0);
+	for (tries = 0; tries < MP_THAWS; tries++) {
+		rq = alloc(q, REQ_OP_DRV_IN, BLK_MQ_REQ_NOWAIT);
+		if (!IS_ERR(rq) || PTR_ERR(rq) != -EWOULDBLOCK)
+			break;
+		left = wait_event_timeout(q->mq_freeze_wq, !READ_ONCE(q->mq_freeze_depth), left);
+		if (!left)
+			break;
+	}
 	return rq;
 }
 
@@ -1538,7 +1557,7 @@ static struct request *mp_alloc_request(struct request_queue *q,
  * Context: sleeps, up to the timeout for each of MP_ASK_TRIES.
  *
  * Return: 0; -EIO if it does not answer, -ENOTCONN if its controller does no I/O;
- * -EBUSY while all its tags are in use; -ENXIO or -ENOMEM.
+ * -EBUSY while all its tags are in use, or its queue is frozen; -ENXIO or -ENOMEM.
  */
 static int mp_ask(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_length,
 		  void *answer, unsigned int length, unsigned int timeout)

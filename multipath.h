@@ -84,7 +84,7 @@ enum mp_policy {
 enum mp_demerit {
 	MP_NON_OPTIMISED,	/* the disk says: another controller is faster */
 	MP_STANDBY,		/* write-mostly, a user says so; a flag of the rdev */
-	MP_STALLED,		/* something at it has had no answer for long */
+	MP_STALLED,		/* it has had something to answer, and answered nothing for long */
 	MP_INACTIVE,		/* the disk says: this controller does no I/O now */
 };
 
@@ -94,7 +94,7 @@ enum mp_demerit {
 /*
  * How many bios began and ended at a path, on this CPU: submit and completion add
  * one each, and what is in flight is the difference of the sums.  There are two
- * epochs, so that the age of the oldest bio is known (mp_watch_work()).
+ * epochs, so that it is known if one is old (mp_watch_work()).
  */
 struct mp_tally {
 	unsigned long		begun[2];
