@@ -15,4 +15,5 @@ needs_help_with_superblocks() {
 assemble_nothing() {
 	ln --symbolic /dev/null /run/udev/rules.d/64-md-raid-assembly.rules
 	udevadm control --reload
+	udevadm control --ping
 }
