@@ -1531,8 +1531,10 @@ static int mp_result_of(const struct scsi_cmnd *command)
  * controller is scanned the queue is frozen most of the time, as a tag set that is shared
  * freezes all its queues for each address that is tried: that is waited for.
  */
-static struct request *mp_alloc_request(struct request_queue *q,
-					typeof(scsi_alloc_request) *alloc)
+static struct request *
+mp_alloc_request(struct request_queue *q,
+		 struct request *(*alloc)(struct request_queue *q, blk_opf_t opf,
+					  blk_mq_req_flags_t flags))
 {
 	unsigned long left = MP_ASK_TIMEOUT;
 	struct request *rq;
@@ -1562,7 +1564,8 @@ static struct request *mp_alloc_request(struct request_queue *q,
 static int mp_ask(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_length,
 		  void *answer, unsigned int length, unsigned int timeout)
 {
-	typeof(scsi_alloc_request) *alloc_request;
+	struct request *(*alloc_request)(struct request_queue *q, blk_opf_t opf,
+					 blk_mq_req_flags_t flags);
 	struct scsi_cmnd *command;
 	struct request *rq;
 	int tries, err = -EAGAIN;
