@@ -589,46 +589,45 @@ static void mp_put_path(struct mp_conf *conf, struct mp_path *path, u8 ticket)
 	rcu_read_unlock();
 }
 
-/* Bios of one epoch that are at a path. */
-static long mp_in_flight_of(const struct mp_path *path, unsigned int epoch)
+/* All that its CPUs have counted. */
+static struct mp_tally mp_total(const struct mp_path *path)
 {
-	long sum = 0;
-	int cpu;
+	struct mp_tally total = { };
+	int cpu, epoch;
 
 	for_each_possible_cpu(cpu) {
 		const struct mp_tally *tally = per_cpu_ptr(path->tally, cpu);
 
-		sum += READ_ONCE(tally->begun[epoch]) - READ_ONCE(tally->ended[epoch]);
+		for (epoch = 0; epoch < 2; epoch++) {
+			total.begun[epoch] += READ_ONCE(tally->begun[epoch]);
+			total.ended[epoch] += READ_ONCE(tally->ended[epoch]);
+		}
 	}
-	return sum;
+	return total;
+}
+
+/* Bios of one epoch that are at a path. */
+static long mp_in_flight_of(const struct mp_path *path, unsigned int epoch)
+{
+	struct mp_tally total = mp_total(path);
+
+	return total.begun[epoch] - total.ended[epoch];
 }
 
 /* Bios that ever began at a slot's paths. */
 static unsigned long mp_ios(const struct mp_path *path)
 {
-	unsigned long sum = 0;
-	int cpu;
+	struct mp_tally total = mp_total(path);
 
-	for_each_possible_cpu(cpu) {
-		const struct mp_tally *tally = per_cpu_ptr(path->tally, cpu);
-
-		sum += READ_ONCE(tally->begun[0]) + READ_ONCE(tally->begun[1]);
-	}
-	return sum;
+	return total.begun[0] + total.begun[1];
 }
 
 /* Bios that the slot's paths ever gave back. */
 static unsigned long mp_answers(const struct mp_path *path)
 {
-	unsigned long sum = 0;
-	int cpu;
+	struct mp_tally total = mp_total(path);
 
-	for_each_possible_cpu(cpu) {
-		const struct mp_tally *tally = per_cpu_ptr(path->tally, cpu);
-
-		sum += READ_ONCE(tally->ended[0]) + READ_ONCE(tally->ended[1]);
-	}
-	return sum;
+	return total.ended[0] + total.ended[1];
 }
 
 /* Exact once no bio can be added: after a grace period with gate or slot shut. */
