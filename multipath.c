@@ -606,14 +606,6 @@ static struct mp_tally mp_total(const struct mp_path *path)
 	return total;
 }
 
-/* Bios of one epoch that are at a path. */
-static long mp_in_flight_of(const struct mp_path *path, unsigned int epoch)
-{
-	struct mp_tally total = mp_total(path);
-
-	return total.begun[epoch] - total.ended[epoch];
-}
-
 /* Bios that ever began at a slot's paths. */
 static unsigned long mp_ios(const struct mp_path *path)
 {
@@ -622,18 +614,12 @@ static unsigned long mp_ios(const struct mp_path *path)
 	return total.begun[0] + total.begun[1];
 }
 
-/* Bios that the slot's paths ever gave back. */
-static unsigned long mp_answers(const struct mp_path *path)
-{
-	struct mp_tally total = mp_total(path);
-
-	return total.ended[0] + total.ended[1];
-}
-
 /* Exact once no bio can be added: after a grace period with gate or slot shut. */
 static long mp_in_flight(const struct mp_path *path)
 {
-	return mp_in_flight_of(path, 0) + mp_in_flight_of(path, 1);
+	struct mp_tally total = mp_total(path);
+
+	return total.begun[0] - total.ended[0] + total.begun[1] - total.ended[1];
 }
 
 static bool mp_is_drained(const struct mp_conf *conf)
@@ -2763,14 +2749,15 @@ static void mp_watch_path(struct mp_path *path, const struct md_rdev *rdev,
 	unsigned int older = !path->epoch;
 	const char *name = mdname(path->conf->mddev);
 	bool stalled = test_bit(MP_STALLED, &path->demerits);
-	unsigned long answers = mp_answers(path);
+	struct mp_tally total = mp_total(path);
+	unsigned long answers = total.ended[0] + total.ended[1];
 
 	if (answers != path->answers) {
 		path->answers = answers;
 		path->silent_since = jiffies;
 	}
-	if (!mp_in_flight_of(path, older)) {
-		if (!stalled && !mp_in_flight_of(path, path->epoch))
+	if (total.begun[older] == total.ended[older]) {
+		if (!stalled && total.begun[path->epoch] == total.ended[path->epoch])
 			return;
 		clear_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
 		WRITE_ONCE(path->epoch, older);		/* pairs with mp_count() */
