@@ -1231,6 +1231,28 @@ static void mp_park(struct mp_conf *conf, struct bio *bio)
 	bio_endio(bio);
 }
 
+/*
+ * The first write ends read-auto, in which md core writes no superblock, and it has to
+ * know again what happens to the paths.  md_write_start() would do it too, but also wait
+ * for a superblock that says "dirty", which no path ever is.
+ *
+ * CPU0 (a write)			CPU1 (mdadm --readonly)
+ *   sees MD_AUTO_READ
+ *					ro = MD_RDONLY
+ *   cmpxchg() does nothing
+ */
+static void mp_leave_read_auto(struct mp_conf *conf)
+{
+	struct mddev *mddev = conf->mddev;
+
+	if (cmpxchg(&mddev->ro, MD_AUTO_READ, MD_RDWR) != MD_AUTO_READ)
+		return;
+	if (mddev->sysfs_state)
+		sysfs_notify_dirent(mddev->sysfs_state);
+	WRITE_ONCE(conf->md_has_work, true);	/* pairs with mp_wake_md() */
+	md_wakeup_thread(conf->retry_thread);
+}
+
 /**
  * multipath_make_request - do a bio
  * @mddev: the array
@@ -1244,8 +1266,13 @@ static void mp_park(struct mp_conf *conf, struct bio *bio)
 static bool multipath_make_request(struct mddev *mddev, struct bio *bio)
 {
 	struct mp_conf *conf = mddev->private;
-	struct mp_io *io = mp_begin(conf, bio);
+	struct mp_io *io;
 
+	/* A flush of nothing is no write: a read-only mount sends those, too. */
+	if (unlikely(READ_ONCE(mddev->ro)) && op_is_write(bio_op(bio)) && bio_sectors(bio))
+		mp_leave_read_auto(conf);
+
+	io = mp_begin(conf, bio);
 	if (likely(io))
 		mp_send(io);
 	else
@@ -3085,6 +3112,8 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 	mp_fill_slot(conf, path, rdev, true);
 	mod_delayed_work(system_long_wq, &path->access_work, 0);
 	schedule_work(&conf->tell_work);
+	/* Not every caller does; for md core's thread, which is woken as the mutex is released. */
+	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
 	pr_info("md/multipath:%s: path %pg joined; %u of %u paths are in use\n",
 		mdname(mddev), rdev->bdev, READ_ONCE(conf->nr_live), conf->nr_paths);
 	return 0;

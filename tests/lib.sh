@@ -563,6 +563,11 @@ read_block() {
 	dd if="$MD" of=/dev/null bs=4k skip="${1:-0}" count=1 iflag=direct status=none
 }
 
+# The array's first block, which was empty
+write_block() {
+	dd if=/dev/zero of="$MD" bs=4k count=1 oflag=direct status=none
+}
+
 # read_nowait <device>: one block, unless the device would have to wait for something
 read_nowait() {
 	fio --name=nowait --filename="$1" --direct=1 --ioengine=pvsync2 --nowait=1 \

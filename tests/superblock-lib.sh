@@ -17,3 +17,8 @@ assemble_nothing() {
 	udevadm control --reload
 	udevadm control --ping
 }
+
+# states_in_superblock <path>: those of all paths, as in A.A
+states_in_superblock() {
+	mdadm --examine "$1" | awk '/Array State/ { print $4 }'
+}
