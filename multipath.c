@@ -602,6 +602,7 @@ static struct mp_tally mp_total(const struct mp_path *path)
 			total.begun[epoch] += READ_ONCE(tally->begun[epoch]);
 			total.ended[epoch] += READ_ONCE(tally->ended[epoch]);
 		}
+		total.unasked += READ_ONCE(tally->unasked);
 	}
 	return total;
 }
@@ -863,6 +864,13 @@ static enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
 	}
 }
 
+/* Not an answer of the device, which has not seen the bio: the kernel had no room for it. */
+static bool mp_is_unasked(blk_status_t status)
+{
+	return status == BLK_STS_AGAIN || status == BLK_STS_NOTSUPP ||
+	       status == BLK_STS_RESOURCE || status == BLK_STS_DEV_RESOURCE;
+}
+
 /*
  * A path failed or came back: have md core write it down, and say so to who waits.
  * md's thread is the retry thread's to wake, see mp_wake_md().  It is not told to
@@ -1061,6 +1069,8 @@ static void mp_end_io(struct bio *bio)
 	if (!io->error)
 		io->failed_since = jiffies;
 	WRITE_ONCE(io->path->last_error, status);
+	if (mp_is_unasked(status))
+		this_cpu_inc(io->path->tally->unasked);
 
 	switch (mp_classify(status, bio->bi_opf)) {
 	case MP_ANSWER:
@@ -1192,6 +1202,7 @@ static struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio)
 out_free_io:
 	mp_free_io(io);
 out_put_path:
+	this_cpu_inc(path->tally->unasked);
 	mp_put_path(conf, path, ticket);
 	return NULL;
 }
@@ -1345,6 +1356,7 @@ static bool mp_retry(struct mp_io *io)
 		return false;
 
 	if (!mp_prepare(io, mp_rdev(path)->bdev)) {
+		this_cpu_inc(path->tally->unasked);
 		mp_put_path(conf, path, io->ticket);
 		return false;
 	}
@@ -2760,8 +2772,9 @@ static void mp_access_work(struct work_struct *work)
  * begin in one epoch; when none of the other epoch is left, the two change places.
  * From then on all of the older epoch are at least as old as that moment, and when
  * stall_timeout has passed, they are not gone, and in all that time the path has given
- * back no bio at all, it is stalled: new bios go elsewhere, as long as there is another
- * live path.  (Age alone would not do: a disk that works off a long queue lets one wait
+ * back no bio at all (but for those that the kernel gives back before the device sees them,
+ * as with REQ_NOWAIT), it is stalled: new bios go elsewhere, as long as there is another live
+ * path.  (Age alone would not do: a disk that works off a long queue lets one wait
  * for seconds, and over another path it would be no faster.)  The path is in use again
  * when those of the older epoch are gone.  Nothing is reported to md, and nothing is
  * retried: those at the path can't be sent again elsewhere, as the device may still
@@ -2777,9 +2790,10 @@ static void mp_watch_path(struct mp_path *path, const struct md_rdev *rdev,
 	const char *name = mdname(path->conf->mddev);
 	bool stalled = test_bit(MP_STALLED, &path->demerits);
 	struct mp_tally total = mp_total(path);
-	unsigned long answers = total.ended[0] + total.ended[1];
+	unsigned long answers = total.ended[0] + total.ended[1] - total.unasked;
 
-	if (answers != path->answers) {
+	/* Less than before: who is counted as unasked is not counted as ended yet. */
+	if ((long)(answers - path->answers) > 0) {
 		path->answers = answers;
 		path->silent_since = jiffies;
 	}

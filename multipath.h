@@ -99,6 +99,7 @@ enum mp_demerit {
 struct mp_tally {
 	unsigned long		begun[2];
 	unsigned long		ended[2];
+	unsigned long		unasked;	/* of those that ended: the device never saw it */
 };
 
 /* How a bio is counted at its path. */
