@@ -80,8 +80,8 @@ check-debug:
 	tests/run -k debug -w vm $(TESTS)
 
 # Those with two CPUs, which are at the same thing.
-RACING := debug/looks-for-races debug/stress debug/load-and-unload faults/alternate faults/delete-device \
-	grow/paths iopolicy/switch-under-faults nopath/many reinstate/in-any-order
+RACING := debug/looks-for-races debug/load-and-unload faults/alternate faults/delete-device \
+	grow/paths iopolicy/switch-under-faults nopath/many reinstate/at-random reinstate/in-any-order
 
 check-races:
 	tests/run -k races $(or $(TESTS),$(RACING))
