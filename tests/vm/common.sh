@@ -99,6 +99,16 @@ release_of() {
 	printf '%s\n' "${headers##*/}"
 }
 
+# archive_line <deb|deb-src> <suite> [archive]: for sources.list.  The machine's own apt says
+# where packages come from; of archives other than Debian's it may know nothing.
+archive_line() {
+	local archive=${3:-Debian} uri
+	uri=$(apt-get indextargets --format '$(LABEL)|$(REPO_URI)' |
+		awk -F'|' -v label="$archive" '$1 == label { print $2; exit }')
+	[[ -n $uri || $archive != Debian ]] || die "apt knows no Debian archive: run 'apt-get update', then try again"
+	[[ -z $uri ]] || echo "$1 [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $2 main"
+}
+
 # root_apt <folder> <apt-get's arguments>: the machine's apt-get with the sources that
 # <folder>/sources.list has, a root's; all that apt writes is in the folder, too.
 root_apt() {
