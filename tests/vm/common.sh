@@ -103,6 +103,7 @@ release_of() {
 # where packages come from; of archives other than Debian's it may know nothing.
 archive_line() {
 	local archive=${3:-Debian} uri
+	# shellcheck disable=SC2016
 	uri=$(apt-get indextargets --format '$(LABEL)|$(REPO_URI)' |
 		awk -F'|' -v label="$archive" '$1 == label { print $2; exit }')
 	[[ -n $uri || $archive != Debian ]] || die "apt knows no Debian archive: run 'apt-get update', then try again"
