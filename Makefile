@@ -101,6 +101,11 @@ plot:
 bench-profile:
 	scripts/bench $(if $(KERNEL),-k $(KERNEL)) --profile
 
+# A test that fails is a "no" there.
+kernels-table:
+	-tests/run $$(scripts/kernels-table --tests)
+	scripts/kernels-table
+
 lint:
 	scripts/lint
 
@@ -116,9 +121,10 @@ help:
 	@echo 'make check-races those where CPUs race, on a kernel that looks for accesses which do (TESTS=some)'
 	@echo 'make demo        watch an array survive a pulled cable (KERNEL=a kernel of tests/vm/kernels)'
 	@echo 'make bench       what an I/O costs, in instructions, beside the peers (KERNEL=)'
+	@echo 'make bench-profile  the same, by function of the kernel (KERNEL=)'
 	@echo 'make bench-paths what the choice of a path is worth, beside the peers (KERNEL=)'
 	@echo 'make plot        what who reads sees while paths fail, beside the peers: figures/failures.svg'
-	@echo 'make bench-profile  the same, by function of the kernel (KERNEL=)'
+	@echo 'make kernels-table  what works on which kernel, into README.md'
 	@echo 'make lint        checkpatch, sparse, coccicheck, shellcheck'
 	@echo
 	@echo 'KDIR=folder      the build folder of the kernel to build for'
@@ -126,6 +132,6 @@ help:
 	@echo 'MD_SOURCE=folder take drivers/md/md.h from this source tree of the same kernel'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules headers install uninstall clean deb check check-others check-all check-debug check-races demo bench bench-paths bench-profile plot lint help
+.PHONY: modules headers install uninstall clean deb check check-others check-all check-debug check-races demo bench bench-paths bench-profile plot kernels-table lint help
 
 endif
