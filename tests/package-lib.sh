@@ -55,3 +55,28 @@ module_is() {
 	assert_equal "its version" "$1" \
 		"$(in_system modinfo --set-version "$RELEASE" --field=version multipath)"
 }
+
+# ---------------------------------------------------------------------------
+# A machine that boots as Debian does, with the package, and a disk that outlives it.
+
+# shellcheck disable=SC2034
+DISK=$WORK/disk
+
+# in_machine <number of paths> <init> <command>: with the package, and the disk
+in_machine() {
+	local words
+	words=$(MP_CPUS=1 MP_OVER=$SYSTEM MP_DISK=$DISK MP_PATHS=$1 MP_INIT=$2 MP_LIMIT=$((80 * TIME_SCALE)) \
+		"$VM_DIR/shell" "$KERNEL" -c "$3" 2>&1) ||
+		fail "with $1 paths, started by $2:" "$words"
+	echo "$words"
+}
+
+# What there is when local-fs.target is reached.
+# shellcheck disable=SC2016,SC2034
+LOOK='
+set -x
+cat /proc/mdstat /srv/file
+systemctl --no-pager --failed
+systemctl is-active mdmonitor multipathd
+journalctl --no-pager --boot --output=cat | grep -E "md/multipath|Activate md arra[y]|Start multipath arra[y]"
+'
