@@ -71,6 +71,41 @@ in_machine() {
 	echo "$words"
 }
 
+# As tests/vm/initrd-init, for Debian's initramfs, which is made with it.
+# shellcheck disable=SC2016
+NINE='
+nine() {
+	mount -t 9p -o "trans=virtio,version=9p2000.L,msize=262144,$1" "$2" "$3"
+}
+
+mountroot() {
+	modprobe -a 9pnet_virtio 9p overlay
+	mkdir -p /lower /over /upper
+	nine ro,cache=loose root /lower
+	nine ro,cache=loose over /over
+	mount -t tmpfs -o mode=755 tmpfs /upper
+	mkdir /upper/upper /upper/work
+	mount -t overlay -o lowerdir=/over:/lower,upperdir=/upper/upper,workdir=/upper/work overlay "$rootmnt"
+	mkdir -p "$rootmnt/src" "$rootmnt/out"
+	nine ro,cache=loose src "$rootmnt/src"
+	nine rw out "$rootmnt/out"
+	mount -t tmpfs tmpfs "$rootmnt/tmp"
+}
+'
+
+make_initramfs() {
+	in_system sh -e -c '
+		echo "$1" >/etc/initramfs-tools/scripts/nine
+		printf "%s\n" 9pnet_virtio 9p overlay virtio_pci >>/etc/initramfs-tools/modules' sh "$NINE"
+	run_in_system update-initramfs -c -k "$RELEASE"
+}
+
+# in_initramfs_machine <number of paths> <command>: the same, by way of that
+in_initramfs_machine() {
+	MP_INITRD=$SYSTEM/boot/initrd.img-$RELEASE MP_LINE="boot=nine init=/src/tests/vm/guest-init" \
+		in_machine "$1" systemd "$2"
+}
+
 # What there is when local-fs.target is reached.
 # shellcheck disable=SC2016,SC2034
 LOOK='
