@@ -864,11 +864,12 @@ static enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
 	}
 }
 
-/* Not an answer of the device, which has not seen the bio: the kernel had no room for it. */
-static bool mp_is_unasked(blk_status_t status)
+/* Not an answer of the device, which has not seen the bio: the kernel gave it back. */
+static bool mp_is_unasked(blk_status_t status, blk_opf_t opf)
 {
-	return status == BLK_STS_AGAIN || status == BLK_STS_NOTSUPP ||
-	       status == BLK_STS_RESOURCE || status == BLK_STS_DEV_RESOURCE;
+	return status == BLK_STS_AGAIN || status == BLK_STS_RESOURCE ||
+	       status == BLK_STS_DEV_RESOURCE ||
+	       (status == BLK_STS_NOTSUPP && (opf & REQ_NOWAIT));
 }
 
 /*
@@ -1069,7 +1070,7 @@ static void mp_end_io(struct bio *bio)
 	if (!io->error)
 		io->failed_since = jiffies;
 	WRITE_ONCE(io->path->last_error, status);
-	if (mp_is_unasked(status))
+	if (mp_is_unasked(status, bio->bi_opf))
 		this_cpu_inc(io->path->tally->unasked);
 
 	switch (mp_classify(status, bio->bi_opf)) {
@@ -1258,6 +1259,7 @@ static void mp_leave_read_auto(struct mp_conf *conf)
 
 	if (cmpxchg(&mddev->ro, MD_AUTO_READ, MD_RDWR) != MD_AUTO_READ)
 		return;
+	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);	/* for spares, too */
 	if (mddev->sysfs_state)
 		sysfs_notify_dirent(mddev->sysfs_state);
 	WRITE_ONCE(conf->md_has_work, true);	/* pairs with mp_wake_md() */

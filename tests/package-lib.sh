@@ -89,10 +89,12 @@ mountroot() {
 	mkdir -p "$rootmnt/src" "$rootmnt/out"
 	nine ro,cache=loose src "$rootmnt/src"
 	nine rw out "$rootmnt/out"
+	cat /proc/mdstat >"$rootmnt/out/mdstat.initramfs"
 	mount -t tmpfs tmpfs "$rootmnt/tmp"
 }
 '
 
+# shellcheck disable=SC2016
 make_initramfs() {
 	in_system sh -e -c '
 		echo "$1" >/etc/initramfs-tools/scripts/nine
@@ -104,6 +106,11 @@ make_initramfs() {
 in_initramfs_machine() {
 	MP_INITRD=$SYSTEM/boot/initrd.img-$RELEASE MP_LINE="boot=nine init=/src/tests/vm/guest-init" \
 		in_machine "$1" systemd "$2"
+}
+
+# Its /proc/mdstat
+in_initramfs() {
+	cat "$OUT/$KERNEL/mdstat.initramfs"
 }
 
 # What there is when local-fs.target is reached.

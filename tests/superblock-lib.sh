@@ -18,6 +18,11 @@ assemble_nothing() {
 	udevadm control --ping
 }
 
+# Of the array: clean, read-auto ...
+array_state() {
+	cat "/sys/block/${MD##*/}/md/array_state"
+}
+
 # states_in_superblock <path>: those of all paths, as in A.A
 states_in_superblock() {
 	mdadm --examine "$1" | awk '/Array State/ { print $4 }'

@@ -106,7 +106,10 @@ archive_line() {
 	# shellcheck disable=SC2016
 	uri=$(apt-get indextargets --format '$(LABEL)|$(REPO_URI)' |
 		awk -F'|' -v label="$archive" '$1 == label { print $2; exit }')
-	[[ -n $uri || $archive != Debian ]] || die "apt knows no Debian archive: run 'apt-get update', then try again"
+	if [[ -z $uri && $archive == Debian ]]; then
+		say "apt knows no Debian archive: run 'apt-get update', then try again"
+		return 1
+	fi
 	[[ -z $uri ]] || echo "$1 [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $2 main"
 }
 
