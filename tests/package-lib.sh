@@ -78,6 +78,16 @@ nine() {
 	mount -t 9p -o "trans=virtio,version=9p2000.L,msize=262144,$1" "$2" "$3"
 }
 
+# Until udev has seen a path, for a while.
+wait_for_path() {
+	for try in 1 2 3 4 5 6 7 8 9 10; do
+		case $(cat /proc/mdstat) in
+		*md[0-9]*) return ;;
+		esac
+		sleep 1
+	done
+}
+
 mountroot() {
 	modprobe -a 9pnet_virtio 9p overlay
 	mkdir -p /lower /over /upper
@@ -89,6 +99,7 @@ mountroot() {
 	mkdir -p "$rootmnt/src" "$rootmnt/out"
 	nine ro,cache=loose src "$rootmnt/src"
 	nine rw out "$rootmnt/out"
+	wait_for_path
 	cat /proc/mdstat >"$rootmnt/out/mdstat.initramfs"
 	mount -t tmpfs tmpfs "$rootmnt/tmp"
 }
