@@ -94,8 +94,8 @@ mountroot() {
 	nine ro,cache=loose root /lower
 	nine ro,cache=loose over /over
 	mount -t tmpfs -o mode=755 tmpfs /upper
-	mkdir /upper/upper /upper/work
-	mount -t overlay -o lowerdir=/over:/lower,upperdir=/upper/upper,workdir=/upper/work overlay "$rootmnt"
+	mkdir /upper/files /upper/index
+	mount -t overlay -o lowerdir=/over:/lower,upperdir=/upper/files,workdir=/upper/index overlay "$rootmnt"
 	mkdir -p "$rootmnt/src" "$rootmnt/out"
 	nine ro,cache=loose src "$rootmnt/src"
 	nine rw out "$rootmnt/out"
@@ -115,6 +115,7 @@ make_initramfs() {
 
 # in_initramfs_machine <number of paths> <command>: the same, by way of that
 in_initramfs_machine() {
+	rm -f "$OUT/$KERNEL/mdstat.initramfs"
 	MP_INITRD=$SYSTEM/boot/initrd.img-$RELEASE MP_LINE="boot=nine init=/src/tests/vm/guest-init" \
 		in_machine "$1" systemd "$2"
 }
