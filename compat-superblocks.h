@@ -8,13 +8,11 @@
  * the first, and is refused with EBUSY (bind_rdev_to_array() in drivers/md/md.c), long
  * before a personality is asked.
  *
- * So what md core read (super_1_load()) and what it made of it (super_1_validate()) is
- * corrected as these two return: they are called through pointers, so no compiler
- * makes them inline, and kretprobes find them by name.  Nothing is changed unless the
- * superblock says level -4, and then it becomes what 6.1's md core would have made.
- *
- * Metadata 1.x only: super_90_validate() would take the number -1 of a path that is
- * added for an index.
+ * So what md core read (super_1_load(), super_90_load()) and what it made of it
+ * (super_1_validate(), super_90_validate()) is corrected as these return: they are called
+ * through pointers, so no compiler makes them inline, and kretprobes find them by name.
+ * Nothing is changed unless the superblock says level -4, and then it becomes what 6.1's
+ * md core would have made.
  */
 #ifndef _MULTIPATH_COMPAT_SUPERBLOCKS_H
 #define _MULTIPATH_COMPAT_SUPERBLOCKS_H
@@ -26,7 +24,7 @@
 
 static bool mp_superblocks = true;
 module_param_named(superblocks, mp_superblocks, bool, 0444);
-MODULE_PARM_DESC(superblocks, "let md core take arrays with superblocks (metadata 1.x)");
+MODULE_PARM_DESC(superblocks, "let md core take arrays with superblocks");
 
 /* Else the arguments are not what is written below, or can't be had. */
 #if defined(HAVE_SUPER_1_LOAD) && defined(HAVE_SUPER_1_VALIDATE) && \
@@ -51,22 +49,37 @@ static int mp_show_changed(char *page, const struct kernel_param *param)
 module_param_call(superblocks_changed, mp_set_nothing, mp_show_changed, NULL, 0444);
 MODULE_PARM_DESC(superblocks_changed, "how often md core's reading of one was changed (to be read only)");
 
-/* Does the superblock that was read from this path belong to an array of paths? */
-static bool mp_is_of_paths(const struct md_rdev *rdev)
+/* Metadata 1.x is little-endian, and 0.90 as the CPU is; both have their version there. */
+static bool mp_is_metadata_1(const struct md_rdev *rdev)
 {
 	const struct mdp_superblock_1 *sb = page_address(rdev->sb_page);
 
-	return sb->level == cpu_to_le32(-4);
+	return sb->major_version == cpu_to_le32(1);
+}
+
+/* Does the superblock that was read from this path belong to an array of paths? */
+static bool mp_is_of_paths(const struct md_rdev *rdev)
+{
+	const void *sb = page_address(rdev->sb_page);
+
+	if (mp_is_metadata_1(rdev))
+		return ((const struct mdp_superblock_1 *)sb)->level == cpu_to_le32(-4);
+	return ((const mdp_super_t *)sb)->level == (u32)-4;
 }
 
 static u64 mp_events(const struct md_rdev *rdev)
 {
-	const struct mdp_superblock_1 *sb = page_address(rdev->sb_page);
+	void *sb = page_address(rdev->sb_page);
 
-	return le64_to_cpu(sb->events);
+	if (mp_is_metadata_1(rdev))
+		return le64_to_cpu(((struct mdp_superblock_1 *)sb)->events);
+	return md_event(sb);
 }
 
-/* int super_1_load(struct md_rdev *rdev, struct md_rdev *refdev, int minor_version) */
+/*
+ * int super_1_load(struct md_rdev *rdev, struct md_rdev *refdev, int minor_version),
+ * and so super_90_load()
+ */
 struct mp_load {
 	struct md_rdev	*rdev;
 	struct md_rdev	*refdev;
@@ -106,22 +119,45 @@ static int mp_load_ends(struct kretprobe_instance *call, struct pt_regs *regs)
 
 /*
  * int super_1_validate(struct mddev *mddev, struct md_rdev *freshest,
- *			struct md_rdev *rdev)
+ *			struct md_rdev *rdev), and so super_90_validate()
  */
 struct mp_validate {
 	struct mddev	*mddev;
 	struct md_rdev	*rdev;
+	int		desc_nr;
 	bool		is_first;	/* from which md core takes what the array is */
 };
 
+/*
+ * super_90_validate() looks up the number's role without a look at the number, which is
+ * -1 for a path that is added, and can be more than a superblock has.
+ */
 static int mp_validate_begins(struct kretprobe_instance *call, struct pt_regs *regs)
 {
 	struct mp_validate *validate = (struct mp_validate *)call->data;
+	struct md_rdev *rdev = (struct md_rdev *)regs_get_kernel_argument(regs, 2);
 
 	validate->mddev = (struct mddev *)regs_get_kernel_argument(regs, 0);
-	validate->rdev = (struct md_rdev *)regs_get_kernel_argument(regs, 2);
+	validate->rdev = rdev;
+	validate->desc_nr = rdev->desc_nr;
 	validate->is_first = !validate->mddev->raid_disks;
+	if (mp_is_of_paths(rdev) && !mp_is_metadata_1(rdev))
+		rdev->desc_nr = 0;
 	return 0;
+}
+
+/* Its place in the array's list. */
+static int mp_slot_in_list(const struct mddev *mddev, const struct md_rdev *rdev)
+{
+	const struct md_rdev *other;
+	int slot = 0;
+
+	rdev_for_each(other, mddev) {
+		if (other == rdev)
+			break;
+		slot++;
+	}
+	return slot;
 }
 
 /*
@@ -129,33 +165,37 @@ static int mp_validate_begins(struct kretprobe_instance *call, struct pt_regs *r
  * order of the array's list; md core makes spares of those that are too many.  For all
  * but the first path, errors are about the number's role, or its age, and so are none.
  * The flags that one path had when the superblock was written are not all paths'.
- * Who is added later gets its slot by multipath_hot_add_disk().
+ * Who is added later has no number and no role: multipath_hot_add_disk() gives it a slot.
  */
 static int mp_validate_ends(struct kretprobe_instance *call, struct pt_regs *regs)
 {
 	const unsigned long of_one = BIT(WriteMostly) | BIT(FailFast) | BIT(Journal) |
 				     BIT(Replacement) | BIT(Faulty) | BIT(In_sync);
 	const struct mp_validate *validate = (struct mp_validate *)call->data;
-	struct md_rdev *rdev = validate->rdev, *other;
+	struct mddev *mddev = validate->mddev;
+	struct md_rdev *rdev = validate->rdev;
 	int err = (int)regs_return_value(regs);
-	int slot = 0;
+	unsigned long flags = 0;
+	int slot = -1;
 
-	if ((err && validate->is_first) || validate->mddev->pers ||
-	    rdev->mddev != validate->mddev || !mp_is_of_paths(rdev))
+	if (!mp_is_of_paths(rdev))
 		return 0;
-	lockdep_assert_held(&validate->mddev->reconfig_mutex);
-	rdev_for_each(other, validate->mddev) {
-		if (other == rdev)
-			break;
-		slot++;
+	rdev->desc_nr = validate->desc_nr;
+	if (err && (validate->is_first || mddev->pers))
+		return 0;
+	if (!mddev->pers) {
+		lockdep_assert_held(&mddev->reconfig_mutex);
+		slot = mp_slot_in_list(mddev, rdev);
+		flags = BIT(In_sync);
 	}
-	if (err || rdev->raid_disk != slot || rdev->desc_nr != slot ||
-	    (rdev->flags & of_one) != BIT(In_sync))
+	if (err || rdev->raid_disk != slot || (rdev->flags & of_one) != flags ||
+	    (slot >= 0 && rdev->desc_nr != slot))
 		atomic_inc(&mp_superblocks_changed);
+	if (slot >= 0)
+		rdev->desc_nr = slot;
 	rdev->raid_disk = slot;
-	rdev->desc_nr = slot;
 	rdev->saved_raid_disk = -1;
-	set_mask_bits(&rdev->flags, of_one, BIT(In_sync));
+	set_mask_bits(&rdev->flags, of_one, flags);
 	regs_set_return_value(regs, 0);
 	return 0;
 }
@@ -166,27 +206,31 @@ static int mp_validate_ends(struct kretprobe_instance *call, struct pt_regs *reg
 #define MP_OF_MD	""
 #endif
 
-static struct kretprobe mp_load_probe = {
-	.kp.symbol_name	= MP_OF_MD "super_1_load",
-	.entry_handler	= mp_load_begins,
-	.handler	= mp_load_ends,
-	.data_size	= sizeof(struct mp_load),
-	.maxactive	= MP_CALLS,
-};
+/* MP_PROBE(<function of md core>, <load or validate>) */
+#define MP_PROBE(function, what) (&(struct kretprobe) {		\
+	.kp.symbol_name	= MP_OF_MD #function,			\
+	.entry_handler	= mp_##what##_begins,			\
+	.handler	= mp_##what##_ends,			\
+	.data_size	= sizeof(struct mp_##what),		\
+	.maxactive	= MP_CALLS,				\
+})
 
-static struct kretprobe mp_validate_probe = {
-	.kp.symbol_name	= MP_OF_MD "super_1_validate",
-	.entry_handler	= mp_validate_begins,
-	.handler	= mp_validate_ends,
-	.data_size	= sizeof(struct mp_validate),
-	.maxactive	= MP_CALLS,
+static struct kretprobe *mp_probes[] = {
+	MP_PROBE(super_1_load, load),
+	MP_PROBE(super_1_validate, validate),
+#if defined(HAVE_SUPER_90_LOAD) && defined(HAVE_SUPER_90_VALIDATE)
+	MP_PROBE(super_90_load, load),
+	MP_PROBE(super_90_validate, validate),
+#endif
 };
-
-static struct kretprobe *mp_probes[] = { &mp_load_probe, &mp_validate_probe };
 
 static int mp_show_missed(char *page, const struct kernel_param *param)
 {
-	return sysfs_emit(page, "%d\n", mp_load_probe.nmissed + mp_validate_probe.nmissed);
+	int i, missed = 0;
+
+	for (i = 0; i < ARRAY_SIZE(mp_probes); i++)
+		missed += mp_probes[i]->nmissed;
+	return sysfs_emit(page, "%d\n", missed);
 }
 
 module_param_call(superblocks_missed, mp_set_nothing, mp_show_missed, NULL, 0444);

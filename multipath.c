@@ -3618,12 +3618,25 @@ out_free_conf:
 	return NULL;
 }
 
+/*
+ * Metadata 0.90 has MD_SB_DISKS entries, and md core does not look whether they suffice
+ * (super_90_sync()): each slot takes one, and each path that has failed another.
+ */
+static int mp_max_paths(const struct mddev *mddev)
+{
+	if (mddev->persistent && mddev->major_version == 0)
+		return MD_SB_DISKS / 2;
+	return MP_MAX_PATHS;
+}
+
 static int mp_check_number(struct mddev *mddev, int nr)
 {
-	if (nr >= 1 && nr <= MP_MAX_PATHS)
+	int max = mp_max_paths(mddev);
+
+	if (nr >= 1 && nr <= max)
 		return 0;
 	pr_warn("md/multipath:%s: %d paths asked for, 1 to %d are possible\n",
-		mdname(mddev), nr, MP_MAX_PATHS);
+		mdname(mddev), nr, max);
 	return -EINVAL;
 }
 
@@ -3851,7 +3864,7 @@ static int mp_check_superblock_writer(struct mddev *mddev)
  * Context: may sleep; reconfig_mutex held.  I/O may be in flight and may come, as not
  * every caller suspends the array.
  *
- * Return: 0; -EINVAL for more than MP_MAX_PATHS, and for another layout, chunk size or
+ * Return: 0; -EINVAL for more than mp_max_paths(), and for another layout, chunk size or
  * level; -EBUSY if a slot that would go has a path, or the superblock would not be
  * written, each after a line; -ENOMEM.
  */
