@@ -86,6 +86,10 @@ RACING := debug/looks-for-races debug/load-and-unload faults/alternate faults/de
 check-races:
 	tests/run -k races $(or $(TESTS),$(RACING))
 
+# With md built from a kernel's source that scripts/into-tree has put the driver into.
+check-in-tree:
+	MP_ALL=1 tests/run $(if $(KERNEL),-k $(KERNEL)) package/into-tree
+
 demo:
 	tests/vm/demo $(KERNEL)
 
@@ -119,6 +123,7 @@ help:
 	@echo 'make check-others  all that make check leaves out (KERNEL=); make check-all: both'
 	@echo 'make check-debug the same tests, and some more, on a kernel that looks for our mistakes (TESTS=some)'
 	@echo 'make check-races those where CPUs race, on a kernel that looks for accesses which do (TESTS=some)'
+	@echo 'make check-in-tree   all that need a virtual machine, with the driver in the kernel'"'"'s source (KERNEL=)'
 	@echo 'make demo        watch an array survive a pulled cable (KERNEL=a kernel of tests/vm/kernels)'
 	@echo 'make bench       what an I/O costs, in instructions, beside the peers (KERNEL=)'
 	@echo 'make bench-profile  the same, by function of the kernel (KERNEL=)'
@@ -132,6 +137,6 @@ help:
 	@echo 'MD_SOURCE=folder take drivers/md/md.h from this source tree of the same kernel'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules headers install uninstall clean deb check check-others check-all check-debug check-races demo bench bench-paths bench-profile plot kernels-table lint help
+.PHONY: modules headers install uninstall clean deb check check-others check-all check-debug check-races check-in-tree demo bench bench-paths bench-profile plot kernels-table lint help
 
 endif
