@@ -2967,14 +2967,18 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 		mp_say_failed(conf, path, rdev);
 }
 
-/* The first path of the array other than @rdev, to compare it with. */
+/*
+ * The first path of the array other than @rdev, to compare it with.  Not one whose device
+ * has gone: that is as good as the last path and has its slot, but no size any more.  (What
+ * disk it led to is known: mp_compare_identity().)
+ */
 static struct md_rdev *mp_other_path(struct mddev *mddev, const struct md_rdev *rdev)
 {
 	struct md_rdev *other;
 
 	rdev_for_each(other, mddev)
 		if (other != rdev && other->raid_disk >= 0 &&
-		    !test_bit(Faulty, &other->flags))
+		    !test_bit(Faulty, &other->flags) && !is_rdev_broken(other))
 			return other;
 	return NULL;
 }

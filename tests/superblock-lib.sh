@@ -23,7 +23,11 @@ array_state() {
 	cat "/sys/block/${MD##*/}/md/array_state"
 }
 
-# states_in_superblock <path>: those of all paths, as in A.A
+# states_in_superblock <path>: those of all paths, as in A.A; metadata 0.90 has a table
 states_in_superblock() {
-	mdadm --examine "$1" | awk '/Array State/ { print $4 }'
+	mdadm --examine "$1" | awk '
+		/Array State/			{ states = $4 }
+		/^ +[0-9]+ +[0-9]+ .* removed$/	{ states = states "." }
+		/^ +[0-9]+ +[0-9]+ .* active /	{ states = states "A" }
+		END				{ print states }'
 }
