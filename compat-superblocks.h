@@ -96,6 +96,19 @@ static int mp_load_begins(struct kretprobe_instance *call, struct pt_regs *regs)
 	return 0;
 }
 
+static int mp_missed(void);
+
+/* Who was missed has the number that it read, and so was refused, or takes another's. */
+static void mp_tell_missed(void)
+{
+	static atomic_t told = ATOMIC_INIT(0);
+	int missed = mp_missed();
+
+	if (atomic_xchg(&told, missed) != missed)
+		pr_warn("md/multipath: %d times a superblock was read unseen, as too many were being read at once: stop arrays that lack a path, and assemble them again\n",
+			missed);
+}
+
 /*
  * Keep the number: bind_rdev_to_array() gives one to who has none.  md core passes over
  * the superblocks of spares when it looks for the newest; a path is no spare, whatever
@@ -109,6 +122,7 @@ static int mp_load_ends(struct kretprobe_instance *call, struct pt_regs *regs)
 
 	if (ret < 0 || !mp_is_of_paths(load->rdev))
 		return 0;
+	mp_tell_missed();
 	is_newer = !load->refdev || mp_events(load->rdev) > mp_events(load->refdev);
 	if (load->rdev->desc_nr != load->desc_nr || ret != is_newer)
 		atomic_inc(&mp_superblocks_changed);
@@ -224,13 +238,18 @@ static struct kretprobe *mp_probes[] = {
 #endif
 };
 
-static int mp_show_missed(char *page, const struct kernel_param *param)
+static int mp_missed(void)
 {
 	int i, missed = 0;
 
 	for (i = 0; i < ARRAY_SIZE(mp_probes); i++)
 		missed += mp_probes[i]->nmissed;
-	return sysfs_emit(page, "%d\n", missed);
+	return missed;
+}
+
+static int mp_show_missed(char *page, const struct kernel_param *param)
+{
+	return sysfs_emit(page, "%d\n", mp_missed());
 }
 
 module_param_call(superblocks_missed, mp_set_nothing, mp_show_missed, NULL, 0444);
