@@ -130,6 +130,7 @@ in_initramfs() {
 LOOK='
 set -x
 cat /proc/mdstat /srv/file
+echo no_path_retry $(cat /sys/block/md*/md/no_path_retry)
 systemctl --no-pager --failed
 systemctl is-active mdmonitor multipathd
 journalctl --no-pager --boot --output=cat | grep -E "md/multipath|Activate md arra[y]|Start multipath arra[y]"
