@@ -155,7 +155,8 @@ static int mp_validate_begins(struct kretprobe_instance *call, struct pt_regs *r
 	validate->rdev = rdev;
 	validate->desc_nr = rdev->desc_nr;
 	validate->is_first = !validate->mddev->raid_disks;
-	if (mp_is_of_paths(rdev) && !mp_is_metadata_1(rdev))
+	if (mp_is_of_paths(rdev) && !mp_is_metadata_1(rdev) &&
+	    (rdev->desc_nr < 0 || rdev->desc_nr >= MD_SB_DISKS))
 		rdev->desc_nr = 0;
 	return 0;
 }

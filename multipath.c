@@ -2967,20 +2967,30 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 		mp_say_failed(conf, path, rdev);
 }
 
-/*
- * The first path of the array other than @rdev, to compare it with.  Not one whose device
- * has gone: that is as good as the last path and has its slot, but no size any more.  (What
- * disk it led to is known: mp_compare_identity().)
- */
+/* The first path of the array other than @rdev, to compare it with. */
 static struct md_rdev *mp_other_path(struct mddev *mddev, const struct md_rdev *rdev)
 {
 	struct md_rdev *other;
 
 	rdev_for_each(other, mddev)
 		if (other != rdev && other->raid_disk >= 0 &&
-		    !test_bit(Faulty, &other->flags) && !is_rdev_broken(other))
+		    !test_bit(Faulty, &other->flags))
 			return other;
 	return NULL;
+}
+
+/*
+ * The size of a path, in sectors.  The last one keeps its slot when its device has gone, and
+ * a disk that has gone says 0: then it is what it was.
+ */
+static sector_t mp_size_of_path(struct mddev *mddev, const struct md_rdev *rdev)
+{
+	struct mp_conf *conf = mddev->private;
+	sector_t size = bdev_nr_sectors(rdev->bdev);
+
+	if (!size && conf && rdev->raid_disk >= 0)
+		size = READ_ONCE(conf->paths[rdev->raid_disk]->disk.sectors);
+	return size;
 }
 
 /*
@@ -3009,10 +3019,10 @@ static int mp_check_path(struct mddev *mddev, struct md_rdev *rdev)
 			rdev->data_offset + mddev->dev_sectors);
 		return -ENOSPC;
 	}
-	if (other && size != bdev_nr_sectors(other->bdev)) {
+	if (other && size != mp_size_of_path(mddev, other)) {
 		pr_warn("md/multipath:%s: %pg has %llu sectors, %pg has %llu: not paths to one disk\n",
 			mdname(mddev), rdev->bdev, size, other->bdev,
-			bdev_nr_sectors(other->bdev));
+			mp_size_of_path(mddev, other));
 		return -EINVAL;
 	}
 	if (other && rdev->data_offset != other->data_offset) {
@@ -3624,7 +3634,8 @@ out_free_conf:
 
 /*
  * Metadata 0.90 has MD_SB_DISKS entries, and md core does not look whether they suffice
- * (super_90_sync()): each slot takes one, and each path that has failed another.
+ * (super_90_sync()): each slot takes one, and each path that has failed another.  (So does
+ * each spare, which no personality can refuse, nor does raid1.)
  */
 static int mp_max_paths(const struct mddev *mddev)
 {
