@@ -222,6 +222,10 @@ is_loaded() {
 	[[ -d /sys/module/${1//-/_} ]]
 }
 
+version_of_sources() {
+	sed --quiet 's/^#define MP_VERSION[[:space:]]*"\(.*\)"$/\1/p' multipath.c
+}
+
 # The kernel's own driver of this level; only 6.1 has one.
 in_tree_driver() {
 	find "/lib/modules/$(uname --kernel-release)/kernel/drivers/md" -name 'multipath.ko*'

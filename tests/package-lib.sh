@@ -13,7 +13,7 @@ SYSTEM=$WORK/system		# what is not as in the root
 LOG=$WORK/log
 RELEASE=$(release_of "$KERNEL")
 # shellcheck disable=SC2034
-VERSION=$(sed --quiet 's/^#define MP_VERSION[[:space:]]*"\(.*\)"$/\1/p' multipath.c)
+VERSION=$(version_of_sources)
 PACKAGE=md-multipath-dkms
 
 copy_sources() {
