@@ -764,6 +764,25 @@ static void mp_free_io(struct mp_io *io)
 		kmem_cache_free(mp_io_cache[kind], io);
 }
 
+/* Returns 0 or -ENOMEM; either way mp_exit_reserves() has to follow. */
+static int mp_init_reserves(struct mp_conf *conf)
+{
+	int kind, err = 0;
+
+	for (kind = 0; kind < MP_KINDS && !err; kind++)
+		err = mempool_init_slab_pool(&conf->ios[kind], MP_RESERVED_IOS,
+					     mp_io_cache[kind]);
+	return err;
+}
+
+static void mp_exit_reserves(struct mp_conf *conf)
+{
+	int kind;
+
+	for (kind = 0; kind < MP_KINDS; kind++)
+		mempool_exit(&conf->ios[kind]);
+}
+
 /* What the lower driver gets. */
 static struct bio *mp_bio_down(struct mp_io *io)
 {
@@ -2345,23 +2364,34 @@ static void mp_note_probe(struct mp_path *path)
 	spin_unlock_irq(&conf->lock);
 }
 
-static void mp_hear_probe(struct mp_conf *conf, struct mp_path *path)
+/*
+ * Take a probe that is back.  Returns what came of it; MP_PROBE_IDLE if nothing has, as
+ * there is none, or it is away, or reads another place of the disk now.
+ */
+static enum mp_probe_state mp_hear_probe(struct mp_conf *conf, struct mp_path *path)
 {
 	/* pairs with mp_probe_end() */
 	enum mp_probe_state result = smp_load_acquire(&path->probe_state);
 	bool more = result == MP_PROBE_DOUBTFUL && path->probe_place + 1 < MP_PROBE_PLACES;
 
 	if (result == MP_PROBE_IDLE || result == MP_PROBE_SENT)
-		return;
+		return MP_PROBE_IDLE;
 	WRITE_ONCE(path->probe_state, MP_PROBE_IDLE);
 	if (path->probe_is_return)
 		mp_note_probe(path);
 	if (more && mp_start_probe(path, path->probe_place + 1, path->probe_is_return))
-		return;
+		return MP_PROBE_IDLE;
 
 	if (!more)
 		mp_believe_probe(conf, path, result);
-	if (path != conf->witness)
+	return result;
+}
+
+/* A trial is over when its witness has spoken. */
+static void mp_end_trial(struct mp_conf *conf, const struct mp_path *path,
+			 enum mp_probe_state result)
+{
+	if (path != conf->witness || result == MP_PROBE_IDLE)
 		return;
 	conf->witness = NULL;
 	if (result == MP_PROBE_OK)
@@ -2478,6 +2508,23 @@ static bool mp_wants_probe(const struct mp_path *path)
 	return READ_ONCE(path->heals) && READ_ONCE(path->probe_state) == MP_PROBE_IDLE;
 }
 
+/* The earlier of two times, in jiffies. */
+static unsigned long mp_earlier(unsigned long a, unsigned long b)
+{
+	return time_before(a, b) ? a : b;
+}
+
+/* The earlier of @until and when a failed path is to be probed next, in jiffies. */
+static unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until)
+{
+	struct mp_path *path;
+
+	mp_for_each_path(path, conf)
+		if (mp_wants_probe(path))
+			until = mp_earlier(until, mp_next_return_probe(path));
+	return until;
+}
+
 static void mp_probe_failed_paths(struct mp_conf *conf)
 {
 	struct mp_path *path;
@@ -2504,12 +2551,6 @@ static void mp_release_paced(struct mp_conf *conf)
 	mp_fail_again(conf, &conf->paced);
 }
 
-/* The earlier of two times, in jiffies. */
-static unsigned long mp_earlier(unsigned long a, unsigned long b)
-{
-	return time_before(a, b) ? a : b;
-}
-
 /* Jiffies until the thread has to look by itself, when nobody wakes it before. */
 static unsigned long mp_next_look(const struct mp_conf *conf)
 {
@@ -2517,7 +2558,6 @@ static unsigned long mp_next_look(const struct mp_conf *conf)
 	int seconds = READ_ONCE(conf->no_path_retry);
 	unsigned long now = jiffies;
 	unsigned long until = now + MP_LONG;
-	struct mp_path *path;
 
 	if (state != MP_WORKING)
 		until = mp_earlier(until, conf->last_probe + mp_probe_interval(conf));
@@ -2525,9 +2565,7 @@ static unsigned long mp_next_look(const struct mp_conf *conf)
 		until = mp_earlier(until, now + MP_TRIAL_INTERVAL);
 	if (state == MP_PARKING && seconds >= 0)
 		until = mp_earlier(until, conf->down_since + (unsigned long)seconds * HZ);
-	mp_for_each_path(path, conf)
-		if (mp_wants_probe(path))
-			until = mp_earlier(until, mp_next_return_probe(path));
+	until = mp_next_probe(conf, until);
 
 	if (until == now + MP_LONG)
 		return MAX_SCHEDULE_TIMEOUT;
@@ -2560,7 +2598,7 @@ static void mp_retry_thread(struct md_thread *thread)
 
 	mp_drop_trial(conf);
 	mp_for_each_path(path, conf)
-		mp_hear_probe(conf, path);
+		mp_end_trial(conf, path, mp_hear_probe(conf, path));
 	mp_fail_down_path(conf);
 	if (!READ_ONCE(conf->nr_live) && READ_ONCE(conf->state) == MP_WORKING)
 		mp_no_path(conf, NULL);
@@ -3052,7 +3090,6 @@ static int mp_check_path(struct mddev *mddev, struct md_rdev *rdev)
 static void mp_fill_slot(struct mp_conf *conf, struct mp_path *path,
 			 struct md_rdev *rdev, bool in_sync)
 {
-	mp_known_disk(rdev->bdev, &path->disk);
 	path->node = bdev_get_queue(rdev->bdev)->node;
 	path->refused = false;
 	path->probe_was_in_vain = false;
@@ -3139,6 +3176,7 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 
 	if (!rdev->sectors)
 		rdev->sectors = bdev_nr_sectors(rdev->bdev) - rdev->data_offset;
+	mp_known_disk(rdev->bdev, &path->disk);
 	mp_fill_slot(conf, path, rdev, true);
 	mod_delayed_work(system_long_wq, &path->access_work, 0);
 	schedule_work(&conf->tell_work);
@@ -3580,14 +3618,12 @@ static int mp_set_slots(struct mp_conf *conf, unsigned int nr)
 static void mp_free_conf(struct mp_conf *conf)
 {
 	struct mp_path *path;
-	int kind;
 
 	if (conf->checker)
 		destroy_workqueue(conf->checker);
 	mp_for_each_path_made(path, conf)
 		mp_free_path(path);
-	for (kind = 0; kind < MP_KINDS; kind++)
-		mempool_exit(&conf->ios[kind]);
+	mp_exit_reserves(conf);
 	free_percpu(conf->turn);
 	kfree(conf);
 }
@@ -3595,7 +3631,6 @@ static void mp_free_conf(struct mp_conf *conf)
 static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 {
 	struct mp_conf *conf;
-	int kind;
 
 	conf = kzalloc(sizeof(*conf), GFP_KERNEL);
 	if (!conf)
@@ -3620,9 +3655,8 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	conf->checker = alloc_workqueue("%s_check", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, mdname(mddev));
 	if (!conf->turn || !conf->checker)
 		goto out_free_conf;
-	for (kind = 0; kind < MP_KINDS; kind++)
-		if (mempool_init_slab_pool(&conf->ios[kind], MP_RESERVED_IOS, mp_io_cache[kind]))
-			goto out_free_conf;
+	if (mp_init_reserves(conf))
+		goto out_free_conf;
 	if (mp_set_slots(conf, mddev->raid_disks))
 		goto out_free_conf;
 	return conf;
@@ -3698,6 +3732,7 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 				mdname(mddev), rdev->bdev, slot);
 			return -EINVAL;
 		}
+		mp_known_disk(rdev->bdev, &conf->paths[slot]->disk);
 		mp_fill_slot(conf, conf->paths[slot], rdev,
 			     !test_bit(Faulty, &rdev->flags));
 		conf->paths[slot]->told_live = mp_rdev_live(rdev);
