@@ -1,32 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-ifneq ($(KERNELRELEASE),)
-
-# --- kbuild half -------------------------------------------------------------
-
-# Out of tree: what differs between kernels is put in front of multipath.c, which
-# knows nothing of it.  First md.h and its proof, then compat.h.
-ifneq ($(KBUILD_EXTMOD),)
-override CONFIG_MD_MULTIPATH := m
-mp-headers := $(KBUILD_EXTMOD)/.build
-mp-features := $(shell $(KBUILD_EXTMOD)/scripts/features $(mp-headers) $(srctree)/include)
-ccflags-y += -I$(mp-headers) $(mp-features)
-ccflags-y += -include $(mp-headers)/md-layout.h -include $(KBUILD_EXTMOD)/compat.h -fmax-errors=5
-endif
-
-obj-$(CONFIG_MD_MULTIPATH) += multipath.o
-CFLAGS_multipath.o := -I$(src)
-
-else
-
-# --- developer half ----------------------------------------------------------
+# What a developer or user types.  What kbuild compiles, and how, is in Kbuild.
 
 SHELL := /bin/bash -o pipefail
 KDIR ?= /lib/modules/$(shell uname -r)/build
 W ?= 1
 
 HEADERS := .build
-PRODUCTS := multipath.ko multipath.o multipath.mod multipath.mod.c multipath.mod.o \
-	modules.order Module.symvers
+PRODUCTS := *.o multipath.ko multipath.mod multipath.mod.c modules.order Module.symvers .*.o.cmd
 
 # W=1 makes 6.12 read the kernel-doc comments with more perl than Debian installs by itself.
 kernel-doc = $(if $(shell perl -MPod::Usage -e 1 2>&1),cmd_checkdoc=)
@@ -138,5 +118,3 @@ help:
 
 .DEFAULT_GOAL := modules
 .PHONY: modules headers install uninstall clean deb check check-others check-all check-debug check-races check-in-tree demo bench bench-paths bench-profile plot kernels-table lint help
-
-endif

@@ -20,7 +20,10 @@
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/raid/md_p.h>
+#include <linux/raid/md_u.h>
 #include "md.h"
+
+#ifndef LEVEL_MULTIPATH
 
 static bool mp_superblocks = true;
 module_param_named(superblocks, mp_superblocks, bool, 0444);
@@ -311,5 +314,7 @@ static void mp_leave_superblocks(void)
 	if (mp_superblocks)
 		mp_unprobe_superblocks();
 }
+
+#endif /* LEVEL_MULTIPATH */
 
 #endif

@@ -64,10 +64,11 @@ static inline char *mdname(struct mddev *mddev)
 #define mp_unregister(personality_head)	unregister_md_submodule(personality_head)
 #endif
 
-/* 6.8 removed the level from md core, which may have been taught it again. */
-#ifndef LEVEL_MULTIPATH
-#include "compat-superblocks.h"
-#else
+/*
+ * 6.8 removed the level from md core, which may have been taught it again.  Else
+ * compat-superblocks.h has these two, for multipath.c alone.
+ */
+#ifdef LEVEL_MULTIPATH
 #define mp_take_superblocks(err)	(err)
 #define mp_leave_superblocks()
 #endif

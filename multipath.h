@@ -31,6 +31,7 @@
 #include <linux/raid/md_u.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include "md.h"
 
 #ifndef LEVEL_MULTIPATH
 #define LEVEL_MULTIPATH		(-4)
@@ -312,5 +313,182 @@ struct mp_cloned_io {
 	struct mp_io		io;
 	struct bio		clone;
 };
+
+/* Seconds between two probes of a path, unless probe_interval says otherwise; its limit. */
+#define MP_PROBE_INTERVAL	1
+#define MP_MAX_PROBE_INTERVAL	3600
+
+/* Milliseconds without an answer after which a path is passed over; stall_timeout's limit. */
+#define MP_STALL_TIMEOUT	2000
+#define MP_MAX_STALL_TIMEOUT	3600000
+
+/* Seconds that bios wait for a path, unless no_path_retry says otherwise; its limit. */
+#define MP_NO_PATH_RETRY	30
+#define MP_MAX_NO_PATH_RETRY	1000000
+
+static inline bool mp_rdev_live(const struct md_rdev *rdev)
+{
+	const unsigned long mask = BIT(In_sync) | BIT(Faulty);
+
+	return (READ_ONCE(rdev->flags) & mask) == BIT(In_sync);
+}
+
+/* The rdev of a slot, for who holds mp_conf::lock, reconfig_mutex or in_flight. */
+static inline struct md_rdev *mp_rdev(const struct mp_path *path)
+{
+	return rcu_dereference_protected(path->rdev, true);
+}
+
+/* Racy by nature: a path may fail or join at any time after it. */
+static inline bool mp_is_last(const struct mp_conf *conf)
+{
+	return READ_ONCE(conf->nr_live) <= 1;	/* pairs with __mp_count_paths() */
+}
+
+/* The path of a slot; NULL from the number of slots on. */
+static inline struct mp_path *mp_slot(const struct mp_conf *conf, unsigned int slot)
+{
+	/* pairs with mp_set_slots() */
+	return slot < smp_load_acquire(&conf->nr_paths) ? conf->paths[slot] : NULL;
+}
+
+/* All slots, also those without a device.  They may become more or fewer meanwhile. */
+#define mp_for_each_path(path, conf)						\
+	for ((path) = mp_slot(conf, 0); (path); (path) = mp_slot(conf, (path)->slot + 1))
+
+/* With those above nr_paths: mp_set_slots() leaves no gap.  They may be freed on the way. */
+#define mp_for_each_path_made(path, conf)					\
+	for (unsigned int __slot = 0;						\
+	     __slot < MP_MAX_PATHS && ((path) = (conf)->paths[__slot]); __slot++)
+
+/* Count a bio at a path.  Returns the ticket that mp_put_path() needs. */
+static __always_inline u8 mp_count(const struct mp_conf *conf, struct mp_path *path)
+{
+	u8 ticket = READ_ONCE(path->epoch);	/* pairs with mp_watch_path() */
+
+	this_cpu_inc(path->tally->begun[ticket]);
+	if (READ_ONCE(conf->policy) == MP_QUEUE_DEPTH) {
+		atomic_inc(&path->depth);
+		ticket |= MP_TICKET_DEPTH;
+	}
+	return ticket;
+}
+
+enum mp_class {
+	MP_ANSWER,		/* the disk's or the caller's: passed up, never retried */
+	MP_PATH_ERROR,		/* the path's: it fails at once, the bio goes to another */
+	MP_DOUBTFUL,		/* the bio goes to another, and that one's answer decides */
+	MP_BUSY,		/* no one's fault: the bio goes to another */
+};
+
+static inline bool mp_has_identity(const struct mp_identity *identity)
+{
+	return identity->type;
+}
+
+static inline bool mp_same_identity(const struct mp_identity *a, const struct mp_identity *b)
+{
+	return a->type == b->type && a->length == b->length &&
+	       !memcmp(a->id, b->id, a->length);
+}
+
+/* Jiffies between two probes of a path that does not work. */
+static inline unsigned long mp_probe_interval(const struct mp_conf *conf)
+{
+	return (unsigned long)READ_ONCE(conf->probe_interval) * HZ;
+}
+
+/* The earlier of two times, in jiffies. */
+static inline unsigned long mp_earlier(unsigned long a, unsigned long b)
+{
+	return time_before(a, b) ? a : b;
+}
+
+/* -------- path.c: the state of a path, and of the array as far as it follows from it; slots; uevents -------- */
+
+void __mp_count_paths(struct mp_conf *conf);
+sector_t mp_live_sectors(struct mp_conf *conf);
+void __mp_set_barred(struct mp_conf *conf);
+void __mp_set_state(struct mp_conf *conf, enum mp_state state);
+void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
+void mp_suspect(struct mp_path *path);
+struct mp_tally mp_total(const struct mp_path *path);
+unsigned long mp_ios(const struct mp_path *path);
+long mp_in_flight(const struct mp_path *path);
+void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev);
+void mp_say_failed(const struct mp_conf *conf, const struct mp_path *path,
+		   const struct md_rdev *rdev);
+void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
+void mp_ask_soon(struct mp_path *path);
+void mp_accuse_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
+bool mp_path_is_live(struct mp_path *path);
+void mp_take_back(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev);
+struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev);
+void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
+		  bool in_sync);
+struct mp_path *mp_free_slot(struct mp_conf *conf, const struct md_rdev *rdev);
+void mp_tell_work(struct work_struct *work);
+
+/* -------- policy.c: which path a bio goes to -------- */
+
+struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried);
+
+/* -------- scsi.c: SCSI: commands, identity, size and access states of a path -------- */
+
+struct scsi_device *mp_scsi_device(struct block_device *bdev);
+int mp_ask_identity(struct scsi_device *sdev, const struct mp_identity *known,
+		    struct mp_identity *now);
+int mp_ask_disk(struct scsi_device *sdev, const struct mp_disk *known, struct mp_disk *now);
+bool mp_is_inactive(struct mp_path *path, struct scsi_device *sdev);
+void mp_access_work(struct work_struct *work);
+
+/* -------- identity.c: which disk a path leads to, and whether a device can be a path -------- */
+
+void mp_known_disk(struct block_device *bdev, struct mp_disk *disk);
+enum mp_probe_state mp_check_disk(struct mp_path *path);
+int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool ask);
+int mp_check_path(struct mddev *mddev, struct md_rdev *rdev);
+
+/* -------- io.c: the life of a bio: submit, complete, freeze -------- */
+
+void mp_put_path(struct mp_conf *conf, struct mp_path *path, u8 ticket);
+int mp_init_reserves(struct mp_conf *conf);
+void mp_exit_reserves(struct mp_conf *conf);
+struct bio *mp_bio_down(struct mp_io *io);
+bool mp_prepare(struct mp_io *io, struct block_device *bdev);
+enum mp_class mp_classify(blk_status_t status, blk_opf_t opf);
+void mp_finish(struct mp_io *io, blk_status_t status);
+void mp_send_by_work(struct mp_io *io);
+void mp_send_work(struct work_struct *work);
+struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio);
+bool multipath_make_request(struct mddev *mddev, struct bio *bio);
+struct mp_path *mp_take_retry_path(struct mp_io *io);
+void mp_shut_gate(struct mp_conf *conf);
+void mp_open_gate(struct mp_conf *conf);
+void mp_destroy_caches(void);
+int mp_create_caches(void);
+
+/* -------- probe.c: does a path work? -------- */
+
+void mp_check_work(struct work_struct *work);
+bool mp_start_probe(struct mp_path *path, unsigned int place, bool returning);
+bool mp_no_path(struct mp_conf *conf, const struct md_rdev *last);
+enum mp_probe_state mp_hear_probe(struct mp_conf *conf, struct mp_path *path);
+void mp_fail_down_path(struct mp_conf *conf);
+void mp_probe_again(struct mp_conf *conf);
+unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until);
+void mp_probe_failed_paths(struct mp_conf *conf);
+void mp_watch_work(struct work_struct *work);
+
+/* -------- retry.c: failed and waiting bios, and the thread that retries them -------- */
+
+void mp_fail_waiting(struct mp_conf *conf);
+void mp_fail_again(struct mp_conf *conf, struct llist_head *list);
+void mp_retry_thread(struct md_thread *thread);
+void mp_set_no_path_retry(struct mp_conf *conf, int seconds);
+
+/* -------- sysfs.c: tunables and counters, in /sys/block/mdX/md/ -------- */
+
+extern const struct attribute_group mp_attribute_group;
 
 #endif

@@ -131,6 +131,6 @@ TRACE_EVENT(bio_retry,
 #undef TRACE_INCLUDE_PATH
 #define TRACE_INCLUDE_PATH .
 #undef TRACE_INCLUDE_FILE
-#define TRACE_INCLUDE_FILE multipath_trace
+#define TRACE_INCLUDE_FILE trace
 
 #include <trace/define_trace.h>

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * identity.c: which disk a path leads to, and whether a device can be a path
+ */
+
+#include <linux/blkdev.h>
+#include <linux/raid/md_p.h>
+#include "md.h"
+#include "multipath.h"
+
+/* Room for naa.600140500000000000000000000000a1 */
+#define MP_IDENTITY_LENGTH	40
+
+/* For a message.  Returns @text. */
+static const char *mp_identity_text(const struct mp_identity *identity,
+				    char text[MP_IDENTITY_LENGTH])
+{
+	if (mp_has_identity(identity))
+		snprintf(text, MP_IDENTITY_LENGTH, "%s.%*phN",
+			 identity->type == BLK_UID_NAA ? "naa" : "eui",
+			 identity->length, identity->id);
+	else
+		strscpy(text, "without an id", MP_IDENTITY_LENGTH);
+	return text;
+}
+
+/* What the kernel knows of the device's identity, from when it was found. */
+static void mp_known_identity(struct block_device *bdev, struct mp_identity *identity)
+{
+	static const enum blk_unique_id types[] = { BLK_UID_NAA, BLK_UID_EUI64 };
+	struct gendisk *disk = bdev->bd_disk;
+	int i, length;
+
+	memset(identity, 0, sizeof(*identity));
+	if (!disk->fops->get_unique_id)
+		return;
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		length = disk->fops->get_unique_id(disk, identity->id, types[i]);
+		if (length > 0 && length <= sizeof(identity->id)) {
+			identity->type = types[i];
+			identity->length = length;
+			return;
+		}
+	}
+}
+
+void mp_known_disk(struct block_device *bdev, struct mp_disk *disk)
+{
+	mp_known_identity(bdev, &disk->identity);
+	disk->sectors = get_capacity(bdev->bd_disk);
+	disk->block_size = bdev_logical_block_size(bdev);
+}
+
+/* One line says why not, the first time. */
+static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
+{
+	const char *name = mdname(path->conf->mddev);
+	const struct mp_disk *was = &path->disk;
+	char id_now[MP_IDENTITY_LENGTH], id_was[MP_IDENTITY_LENGTH];
+
+	if (!mp_same_identity(&now->identity, &was->identity)) {
+		if (!path->refused)
+			pr_warn("md/multipath:%s: path %pg is not used: it leads to disk %s, and not to %s\n",
+				name, mp_rdev(path)->bdev,
+				mp_identity_text(&now->identity, id_now),
+				mp_identity_text(&was->identity, id_was));
+		return false;
+	}
+	if ((now->sectors != READ_ONCE(was->sectors) &&
+	     now->sectors != mp_live_sectors(path->conf)) ||
+	    now->block_size != was->block_size) {
+		if (!path->refused)
+			pr_warn("md/multipath:%s: path %pg is not used: its disk has %llu sectors and blocks of %u bytes, and had %llu and %u\n",
+				name, mp_rdev(path)->bdev, now->sectors, now->block_size,
+				was->sectors, was->block_size);
+		return false;
+	}
+	return true;
+}
+
+/* Does the kernel know that the disk has all of the array?  One line says if not. */
+static bool mp_has_room(struct mp_path *path, const struct md_rdev *rdev)
+{
+	struct mddev *mddev = path->conf->mddev;
+	sector_t size = bdev_nr_sectors(rdev->bdev);
+	/* md core writes rdev->sectors to the superblock, and believes it at assembly. */
+	sector_t needed = max(READ_ONCE(mddev->dev_sectors), READ_ONCE(rdev->sectors));
+
+	if (size >= rdev->data_offset && size - rdev->data_offset >= needed)
+		return true;
+	if (!path->refused)
+		pr_warn("md/multipath:%s: path %pg is not used: it has %llu sectors, and should have %llu after the first %llu: rescan the device, or set the size again\n",
+			mdname(mddev), rdev->bdev, size, needed, rdev->data_offset);
+	return false;
+}
+
+/* Where a superblock has the array's UUID: in one piece, or 0.90 in two. */
+static bool mp_is_our_superblock(const struct mddev *mddev, const void *page)
+{
+	const struct mdp_superblock_1 *sb1 = page;
+	const mdp_super_t *sb0 = page;
+
+	if (mddev->major_version)
+		return le32_to_cpu(sb1->magic) == MD_SB_MAGIC &&
+		       !memcmp(sb1->set_uuid, mddev->uuid, sizeof(mddev->uuid));
+	return sb0->md_magic == MD_SB_MAGIC &&
+	       !memcmp(&sb0->set_uuid0, mddev->uuid, 4) &&
+	       !memcmp(&sb0->set_uuid1, mddev->uuid + 4, 12);
+}
+
+static enum mp_probe_state mp_check_superblock(struct mp_path *path, struct md_rdev *rdev)
+{
+	struct mddev *mddev = path->conf->mddev;
+	enum mp_probe_state result = MP_PROBE_SAME_DISK;
+	unsigned int length;
+	struct page *page;
+	struct bio_vec vec;
+	struct bio bio;
+
+	if (!mddev->persistent || mddev->external)
+		return result;
+	page = alloc_page(GFP_NOIO);
+	if (!page)
+		return MP_PROBE_FAILED;
+
+	bio_init(&bio, rdev->bdev, &vec, 1, REQ_OP_READ | REQ_FAILFAST_MASK);
+	length = clamp_t(unsigned int, bdev_logical_block_size(rdev->bdev), 1024, PAGE_SIZE);
+	__bio_add_page(&bio, page, length, 0);
+	bio.bi_iter.bi_sector = rdev->sb_start;
+	if (submit_bio_wait(&bio)) {
+		result = MP_PROBE_FAILED;
+	} else if (!mp_is_our_superblock(mddev, page_address(page))) {
+		if (!path->refused)
+			pr_warn("md/multipath:%s: path %pg is not used: its disk has no superblock of this array\n",
+				mdname(mddev), rdev->bdev);
+		result = MP_PROBE_STRANGER;
+	}
+	bio_uninit(&bio);
+	__free_page(page);
+	return result;
+}
+
+/*
+ * Does a failed path lead to the disk that it led to (R12)?
+ *
+ * Context: sleeps, up to the lower driver's timeout.  The path's in_flight is raised.
+ *
+ * Return: MP_PROBE_SAME_DISK; MP_PROBE_STRANGER after a line that says so, which
+ * comes once; MP_PROBE_FAILED when the disk did not say, or there was no memory.
+ */
+enum mp_probe_state mp_check_disk(struct mp_path *path)
+{
+	struct md_rdev *rdev = mp_rdev(path);
+	struct scsi_device *sdev = mp_scsi_device(rdev->bdev);
+	enum mp_probe_state result = MP_PROBE_STRANGER;
+	struct mp_disk now;
+
+	if (!sdev)
+		mp_known_disk(rdev->bdev, &now);
+	else if (mp_ask_disk(sdev, &path->disk, &now))
+		return MP_PROBE_FAILED;
+
+	/* It could not be read: for no other reason, and its id has to do. */
+	if (path->probe_was_in_vain &&
+	    (!sdev || !mp_has_identity(&now.identity) || !mp_is_inactive(path, sdev) ||
+	     get_capacity(rdev->bdev->bd_disk) != now.sectors))
+		return MP_PROBE_FAILED;
+	if (mp_is_same_disk(path, &now) && mp_has_room(path, rdev))
+		result = path->probe_was_in_vain ? MP_PROBE_SAME_DISK :
+						   mp_check_superblock(path, rdev);
+	if (result != MP_PROBE_FAILED)
+		path->refused = result == MP_PROBE_STRANGER;
+	return result;
+}
+
+/* Has the disk of @bdev, as just asked, the id of the paths in their slots? */
+static int mp_compare_identity(struct mp_conf *conf, struct block_device *bdev,
+			       const struct mp_identity *identity)
+{
+	char id_new[MP_IDENTITY_LENGTH], id_old[MP_IDENTITY_LENGTH];
+	struct mp_path *path;
+
+	mp_for_each_path(path, conf) {
+		if (!mp_rdev(path) || !mp_has_identity(&path->disk.identity) ||
+		    mp_same_identity(identity, &path->disk.identity))
+			continue;
+		pr_warn("md/multipath:%s: %pg leads to disk %s, %pg to %s: not paths to one disk\n",
+			mdname(conf->mddev), bdev, mp_identity_text(identity, id_new),
+			mp_rdev(path)->bdev,
+			mp_identity_text(&path->disk.identity, id_old));
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/*
+ * May a device join, as far as ids can tell?  A running array has the device asked,
+ * as it may have been a path before, and the kernel may take it for what it was then.
+ *
+ * Context: sleeps, up to the lower driver's timeout; reconfig_mutex held.
+ *
+ * Return: 0; -EINVAL if it leads to another disk, -EIO if it does not say, each after
+ * a line.
+ */
+int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool ask)
+{
+	struct scsi_device *sdev = mp_scsi_device(bdev);
+	struct mp_identity known, now;
+
+	mp_known_identity(bdev, &known);
+	if (!mp_has_identity(&known)) {
+		pr_info("md/multipath:%s: %pg has no id: that it leads to the array's disk can't be checked\n",
+			mdname(conf->mddev), bdev);
+		return 0;
+	}
+	now = known;
+	if (ask && sdev && mp_ask_identity(sdev, &known, &now)) {
+		pr_warn("md/multipath:%s: %pg does not say which disk it leads to: add it when it does\n",
+			mdname(conf->mddev), bdev);
+		return -EIO;
+	}
+	return mp_compare_identity(conf, bdev, &now);
+}
+
+/* The first path of the array other than @rdev, to compare it with. */
+static struct md_rdev *mp_other_path(struct mddev *mddev, const struct md_rdev *rdev)
+{
+	struct md_rdev *other;
+
+	rdev_for_each(other, mddev)
+		if (other != rdev && other->raid_disk >= 0 &&
+		    !test_bit(Faulty, &other->flags))
+			return other;
+	return NULL;
+}
+
+/*
+ * The size of a path, in sectors.  The last one keeps its slot when its device has gone, and
+ * a disk that has gone says 0: then it is what it was.
+ */
+static sector_t mp_size_of_path(struct mddev *mddev, const struct md_rdev *rdev)
+{
+	struct mp_conf *conf = mddev->private;
+	sector_t size = bdev_nr_sectors(rdev->bdev);
+
+	if (!size && conf && rdev->raid_disk >= 0)
+		size = READ_ONCE(conf->paths[rdev->raid_disk]->disk.sectors);
+	return size;
+}
+
+/*
+ * Can this device be a path of the array?  One line says why not.  Paths to one
+ * disk have its size and its block size, so other ones are another disk's.
+ */
+int mp_check_path(struct mddev *mddev, struct md_rdev *rdev)
+{
+	sector_t size = bdev_nr_sectors(rdev->bdev);
+	unsigned int block = bdev_logical_block_size(rdev->bdev);
+	struct md_rdev *other = mp_other_path(mddev, rdev);
+
+	if (test_bit(Journal, &rdev->flags) || test_bit(Replacement, &rdev->flags)) {
+		pr_warn("md/multipath:%s: %pg: a path can be no journal and no replacement\n",
+			mdname(mddev), rdev->bdev);
+		return -EINVAL;
+	}
+	if (bdev_is_zoned(rdev->bdev)) {
+		pr_warn("md/multipath:%s: %pg is a zoned device: these are not supported\n",
+			mdname(mddev), rdev->bdev);
+		return -EINVAL;
+	}
+	if (size < rdev->data_offset + mddev->dev_sectors) {
+		pr_warn("md/multipath:%s: %pg has %llu sectors, the array needs %llu: not a path to its disk\n",
+			mdname(mddev), rdev->bdev, size,
+			rdev->data_offset + mddev->dev_sectors);
+		return -ENOSPC;
+	}
+	if (other && size != mp_size_of_path(mddev, other)) {
+		pr_warn("md/multipath:%s: %pg has %llu sectors, %pg has %llu: not paths to one disk\n",
+			mdname(mddev), rdev->bdev, size, other->bdev,
+			mp_size_of_path(mddev, other));
+		return -EINVAL;
+	}
+	if (other && rdev->data_offset != other->data_offset) {
+		pr_warn("md/multipath:%s: data starts at sector %llu of %pg and at %llu of %pg: not paths to one disk\n",
+			mdname(mddev), rdev->data_offset, rdev->bdev,
+			other->data_offset, other->bdev);
+		return -EINVAL;
+	}
+	if (block > PAGE_SIZE) {
+		pr_warn("md/multipath:%s: %pg has blocks of %u bytes, more than a page: not supported\n",
+			mdname(mddev), rdev->bdev, block);
+		return -EINVAL;
+	}
+	if (other && block != bdev_logical_block_size(other->bdev)) {
+		pr_warn("md/multipath:%s: %pg has blocks of %u bytes, %pg of %u: not paths to one disk\n",
+			mdname(mddev), rdev->bdev, block, other->bdev,
+			bdev_logical_block_size(other->bdev));
+		return -EINVAL;
+	}
+	return 0;
+}

@@ -1,0 +1,766 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * io.c: the life of a bio: submit, complete, freeze
+ */
+
+#include <linux/blk-crypto.h>
+#include <linux/blk-integrity.h>
+#include <linux/blkdev.h>
+#include <linux/slab.h>
+#include "md.h"
+#include "multipath.h"
+#include "trace.h"
+
+/* Records that each CPU keeps for itself, for all arrays: 8 KiB. */
+#define MP_MAGAZINE		64
+
+static struct kmem_cache *mp_io_cache[MP_KINDS];
+
+/*
+ * Records that this CPU has freed and will use again.  The slab would cost four
+ * times as many instructions, and as Debian configures it a memset of each.
+ */
+struct mp_magazine {
+	struct llist_node	*first;		/* mp_io::node; interrupts off */
+	unsigned int		nr;
+};
+
+static DEFINE_PER_CPU(struct mp_magazine, mp_magazines);
+
+/* Its rank is 0, in a few instructions: live, not write-mostly, and without demerits. */
+static bool mp_is_faultless(const struct mp_path *path)
+{
+	const unsigned long mask = BIT(In_sync) | BIT(Faulty) | BIT(WriteMostly);
+	struct md_rdev *rdev = rcu_dereference_sched(path->rdev);
+
+	return rdev && (READ_ONCE(rdev->flags) & mask) == BIT(In_sync) &&
+	       !READ_ONCE(path->demerits);
+}
+
+/*
+ * Take a path for a bio: the bio counts as in flight there until mp_put_path(), to
+ * which @ticket has to be given.
+ *
+ * The bar is looked at, the path chosen and the bio counted in one RCU section,
+ * so that who shuts the gate or clears the slot has only to wait for a grace
+ * period, and from then on the sum of in_flight can but fall:
+ *
+ *	CPU0 mp_shut_gate()			CPU1 here
+ *	gate++, barred				rcu_read_lock_sched()
+ *	synchronize_rcu()			barred? no
+ *	  waits for CPU1			this_cpu_inc(begun)
+ *	sum of in_flight: sees CPU1's bio	rcu_read_unlock_sched()
+ *
+ * It is the sched flavour of RCU, as it costs two instructions where the other,
+ * in a preemptible kernel, costs two calls; synchronize_rcu() waits for both.
+ *
+ * Returns the path; NULL if none is left; ERR_PTR(-EBUSY) if bios have to wait.
+ */
+static __always_inline struct mp_path *mp_take_path(struct mp_conf *conf, u64 tried, u8 *ticket)
+{
+	struct mp_path *path;
+
+	rcu_read_lock_sched();
+	if (unlikely(READ_ONCE(conf->barred))) {	/* pairs with __mp_set_barred() */
+		path = ERR_PTR(-EBUSY);
+	} else {
+		/* What nearly all bios of most arrays want. */
+		path = conf->paths[0];
+		if (unlikely(tried || READ_ONCE(conf->policy) != MP_FAILOVER ||
+			     !mp_is_faultless(path)))
+			path = mp_choose_path(conf, tried);
+		if (likely(path))
+			*ticket = mp_count(conf, path);
+	}
+	rcu_read_unlock_sched();
+	return path;
+}
+
+/*
+ * The bio is no longer at the path.  Nothing of @path, its rdev or @conf may be
+ * used after this: removal lets the rdev go when the sum of in_flight is 0, and
+ * free() the rest, after the RCU section that covers the wake-up here.
+ */
+void mp_put_path(struct mp_conf *conf, struct mp_path *path, u8 ticket)
+{
+	rcu_read_lock_sched();
+	this_cpu_inc(path->tally->ended[ticket & MP_TICKET_EPOCH]);
+	if (unlikely(ticket & MP_TICKET_DEPTH))
+		atomic_dec(&path->depth);
+	if (likely(!READ_ONCE(conf->barred))) {	/* pairs with mp_shut_gate() */
+		rcu_read_unlock_sched();
+		return;
+	}
+	/* One section takes over from the other: with PREEMPT_RT a wake-up may sleep. */
+	rcu_read_lock();
+	rcu_read_unlock_sched();
+	wake_up(&conf->drained);
+	rcu_read_unlock();
+}
+
+static bool mp_is_drained(const struct mp_conf *conf)
+{
+	const struct mp_path *path;
+
+	mp_for_each_path(path, conf)
+		if (mp_in_flight(path))
+			return false;
+	return true;
+}
+
+static enum mp_kind mp_kind_of(struct bio *bio)
+{
+	bool alone = !bio_flagged(bio, BIO_CHAIN) && !bio_integrity(bio) &&
+		     !bio_has_crypt_ctx(bio);
+
+	return likely(alone) ? MP_IN_PLACE : MP_CLONED;
+}
+
+static struct bio *mp_clone_of(struct mp_io *io)
+{
+	return &container_of(io, struct mp_cloned_io, io)->clone;
+}
+
+/* What mp_restore() puts back. */
+static void mp_save(struct mp_io *io, struct bio *bio)
+{
+	io->bdev = bio->bi_bdev;
+	io->end_io = bio->bi_end_io;
+	io->private = bio->bi_private;
+	io->iter = bio->bi_iter;
+	io->opf = bio->bi_opf;
+}
+
+/* A record from this CPU's magazine, or NULL. */
+static struct mp_io *mp_pop_record(void)
+{
+	struct mp_magazine *magazine;
+	struct llist_node *node;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	magazine = this_cpu_ptr(&mp_magazines);
+	node = magazine->first;
+	if (likely(node)) {
+		magazine->first = node->next;
+		magazine->nr--;
+	}
+	local_irq_restore(flags);
+	return likely(node) ? llist_entry(node, struct mp_io, node) : NULL;
+}
+
+/* False: this CPU has enough of them. */
+static bool mp_push_record(struct mp_io *io)
+{
+	struct mp_magazine *magazine;
+	unsigned long flags;
+	bool room;
+
+	local_irq_save(flags);
+	magazine = this_cpu_ptr(&mp_magazines);
+	room = magazine->nr < MP_MAGAZINE;
+	if (likely(room)) {
+		io->node.next = magazine->first;
+		magazine->first = &io->node;
+		magazine->nr++;
+	}
+	local_irq_restore(flags);
+	return room;
+}
+
+/* From the slab or from the reserve, never by waiting (R5). */
+static noinline struct mp_io *mp_alloc_record(struct mp_conf *conf, enum mp_kind kind)
+{
+	struct mp_io *io;
+
+	io = kmem_cache_alloc(mp_io_cache[kind], GFP_NOWAIT | __GFP_NOWARN);
+	if (likely(io)) {
+		io->reserved = false;
+		return io;
+	}
+	io = mempool_alloc_preallocated(&conf->ios[kind]);
+	if (io)
+		io->reserved = true;
+	return io;
+}
+
+/*
+ * A record for a bio.  A bioset would not do: since 7.0 it leaves its reserve
+ * alone when it may not sleep.
+ */
+static struct mp_io *mp_alloc_io(struct mp_conf *conf, struct bio *master)
+{
+	enum mp_kind kind = mp_kind_of(master);
+	struct mp_io *io = NULL;
+
+	if (likely(kind == MP_IN_PLACE))
+		io = mp_pop_record();
+	if (unlikely(!io)) {
+		io = mp_alloc_record(conf, kind);
+		if (!io)
+			return NULL;
+	}
+
+	io->master = master;
+	io->cloned = kind == MP_CLONED;
+	io->conf = conf;
+	io->path = NULL;
+	io->accounted = false;
+	io->patient = false;
+	io->path_error = false;
+	io->second_round = false;
+	io->error = BLK_STS_OK;
+	io->round = READ_ONCE(conf->round);	/* pairs with __mp_set_state() */
+	io->tried = 0;
+	io->doubted = 0;
+	if (likely(kind == MP_IN_PLACE))
+		mp_save(io, master);
+	else
+		bio_init(mp_clone_of(io), NULL, NULL, 0, 0);
+	return io;
+}
+
+static void mp_free_io(struct mp_io *io)
+{
+	enum mp_kind kind = MP_IN_PLACE;
+
+	if (likely(!io->cloned && !io->reserved && mp_push_record(io)))
+		return;
+
+	if (io->cloned) {
+		bio_uninit(mp_clone_of(io));
+		kind = MP_CLONED;
+	}
+	if (io->reserved)
+		mempool_free(io, &io->conf->ios[kind]);
+	else
+		kmem_cache_free(mp_io_cache[kind], io);
+}
+
+/* Returns 0 or -ENOMEM; either way mp_exit_reserves() has to follow. */
+int mp_init_reserves(struct mp_conf *conf)
+{
+	int kind, err = 0;
+
+	for (kind = 0; kind < MP_KINDS && !err; kind++)
+		err = mempool_init_slab_pool(&conf->ios[kind], MP_RESERVED_IOS,
+					     mp_io_cache[kind]);
+	return err;
+}
+
+void mp_exit_reserves(struct mp_conf *conf)
+{
+	int kind;
+
+	for (kind = 0; kind < MP_KINDS; kind++)
+		mempool_exit(&conf->ios[kind]);
+}
+
+/* What the lower driver gets. */
+struct bio *mp_bio_down(struct mp_io *io)
+{
+	return unlikely(io->cloned) ? mp_clone_of(io) : io->master;
+}
+
+/*
+ * Make a redirected bio what it was, as if it had never been away.  What lower
+ * drivers leave behind: the iterator is advanced, __bi_remaining is 0 after a
+ * split, bi_next leads to what the bio was merged with, and flags say what the
+ * lower queue did with it.  BIO_TRACE_COMPLETION was taken off there, and makes
+ * the completion of the array's own bio visible to blktrace.
+ */
+static void mp_restore(struct mp_io *io)
+{
+	const unsigned short theirs = BIT(BIO_QUIET) | BIT(BIO_QOS_THROTTLED) | BIT(BIO_QOS_MERGED);
+	struct bio *bio = io->master;
+
+	bio->bi_next = NULL;
+	bio->bi_bdev = io->bdev;
+	bio->bi_end_io = io->end_io;
+	bio->bi_private = io->private;
+	bio->bi_iter = io->iter;
+	bio->bi_opf = io->opf;
+	bio->bi_flags = (bio->bi_flags & ~theirs) | BIT(BIO_TRACE_COMPLETION);
+	bio->bi_status = BLK_STS_OK;
+	atomic_set(&bio->__bi_remaining, 1);
+}
+
+/*
+ * Make what goes down ready for a try, also after another one.  False: there is
+ * no memory for the clone's integrity data or crypt context.
+ */
+bool mp_prepare(struct mp_io *io, struct block_device *bdev)
+{
+	struct bio *clone = mp_clone_of(io);
+
+	if (likely(!io->cloned)) {
+		mp_restore(io);
+		return true;
+	}
+	bio_uninit(clone);
+	if (bio_init_clone(bdev, clone, io->master, GFP_NOWAIT | __GFP_NOWARN)) {
+		bio_init(clone, NULL, NULL, 0, 0);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * R2: whose error is it?  blk_path_error() is no help here: it takes a caller's
+ * bad bio (INVAL), a would-block (AGAIN), a command's time limit and a full
+ * zone for path errors.
+ */
+enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
+{
+	switch (status) {
+	case BLK_STS_TRANSPORT:
+	case BLK_STS_OFFLINE:
+		return MP_PATH_ERROR;
+
+	case BLK_STS_NOSPC:
+	case BLK_STS_TARGET:
+	case BLK_STS_RESV_CONFLICT:
+	case BLK_STS_MEDIUM:
+	case BLK_STS_PROTECTION:
+	case BLK_STS_INVAL:
+	case BLK_STS_DURATION_LIMIT:
+	case BLK_STS_ZONE_OPEN_RESOURCE:
+	case BLK_STS_ZONE_ACTIVE_RESOURCE:
+		return MP_ANSWER;
+
+	case BLK_STS_AGAIN:
+		return opf & REQ_NOWAIT ? MP_ANSWER : MP_BUSY;
+
+	/*
+	 * A path may have stopped to take REQ_NOWAIT since it joined, as a dm device
+	 * does with another table.  The retry goes without it.
+	 */
+	case BLK_STS_NOTSUPP:
+		return opf & REQ_NOWAIT ? MP_BUSY : MP_ANSWER;
+
+	case BLK_STS_RESOURCE:
+	case BLK_STS_DEV_RESOURCE:
+		return MP_BUSY;
+
+	default:		/* IOERR and TIMEOUT, and what is not known yet */
+		return MP_DOUBTFUL;
+	}
+}
+
+/* Not an answer of the device, which has not seen the bio: the kernel gave it back. */
+static bool mp_is_unasked(blk_status_t status, blk_opf_t opf)
+{
+	return status == BLK_STS_AGAIN || status == BLK_STS_RESOURCE ||
+	       status == BLK_STS_DEV_RESOURCE ||
+	       (status == BLK_STS_NOTSUPP && (opf & REQ_NOWAIT));
+}
+
+/*
+ * R2: another path did what these could not, so the error was theirs.  A slot
+ * may hold another rdev by now, which joined after the doubt and is innocent.
+ */
+static void mp_blame_doubted(const struct mp_io *io)
+{
+	struct mp_conf *conf = io->conf;
+	struct mp_path *path;
+
+	rcu_read_lock();
+	mp_for_each_path(path, conf) {
+		struct md_rdev *rdev = rcu_dereference(path->rdev);
+
+		if (!(io->doubted & BIT_ULL(path->slot)) || path == io->path || !rdev)
+			continue;
+		/* pairs with mp_fill_slot() */
+		if ((s32)(READ_ONCE(path->joined) - io->generation) <= 0)
+			mp_accuse_path(path, rdev, MP_OUTDONE);
+	}
+	rcu_read_unlock();
+}
+
+static void mp_doubt_path(struct mp_io *io)
+{
+	if (!io->doubted)
+		io->generation = READ_ONCE(io->conf->generation);
+	io->doubted |= BIT_ULL(io->path->slot);
+}
+
+/*
+ * End a bio.  The record goes and the path is let go before the master ends, so
+ * that who sees the bio done finds the path idle; @conf may be gone after that.
+ *
+ * The second bio_endio() of a bio that went down in place can't be spared by
+ * calling what it had as bi_end_io: that may be bio_chain_endio(), which only
+ * bio_endio() may deal with.
+ *
+ * A master that md core has split may carry the error of a half that failed
+ * before this one: success never overwrites it.
+ */
+void mp_finish(struct mp_io *io, blk_status_t status)
+{
+	struct mp_conf *conf = io->conf;
+	struct mp_path *path = io->path;
+	struct bio *master = io->master;
+	u8 ticket = io->ticket;
+
+	if (likely(!io->cloned))
+		mp_restore(io);
+	if (io->accounted)
+		bio_end_io_acct(master, io->start_time);
+	mp_free_io(io);
+	if (likely(path))
+		mp_put_path(conf, path, ticket);
+
+	if (unlikely(status))
+		master->bi_status = status;
+	bio_endio(master);
+}
+
+/* Of the array.  A bio that goes down in place is advanced by now. */
+static sector_t mp_first_sector(const struct mp_io *io)
+{
+	return io->cloned ? io->master->bi_iter.bi_sector : io->iter.bi_sector;
+}
+
+static unsigned int mp_nr_sectors(const struct mp_io *io)
+{
+	return io->cloned ? bio_sectors(io->master) : io->iter.bi_size >> SECTOR_SHIFT;
+}
+
+/* Hand a failed bio to the retry thread; it owns the record from here on. */
+static void mp_retry_later(struct mp_io *io)
+{
+	struct mp_conf *conf = io->conf;
+	struct mp_path *path = io->path;
+	u8 ticket = io->ticket;
+
+	atomic64_inc(&conf->failovers);
+	trace_bio_retry(disk_devt(conf->mddev->gendisk), mp_rdev(path)->bdev->bd_dev,
+			mp_first_sector(io), mp_nr_sectors(io),
+			blk_status_to_errno(READ_ONCE(path->last_error)));
+	io->path = NULL;
+	llist_add(&io->node, &conf->failed);
+	md_wakeup_thread(conf->retry_thread);
+	mp_put_path(conf, path, ticket);
+}
+
+/* The lower driver is done with a bio, the master itself or its clone.  Any context. */
+static void mp_end_io(struct bio *bio)
+{
+	struct mp_io *io = bio->bi_private;
+	blk_status_t status = bio->bi_status;
+
+	if (likely(!status)) {
+		if (unlikely(io->doubted))
+			mp_blame_doubted(io);
+		mp_finish(io, BLK_STS_OK);
+		return;
+	}
+
+	if (!io->error)
+		io->failed_since = jiffies;
+	WRITE_ONCE(io->path->last_error, status);
+	if (mp_is_unasked(status, bio->bi_opf))
+		this_cpu_inc(io->path->tally->unasked);
+
+	switch (mp_classify(status, bio->bi_opf)) {
+	case MP_ANSWER:
+		mp_finish(io, status);
+		return;
+	case MP_PATH_ERROR:
+		io->path_error = true;
+		mp_fail_path(io->path, mp_rdev(io->path), MP_IO_ERROR);
+		break;
+	case MP_DOUBTFUL:
+		/* Of a controller that does no I/O, it is no word of the disk (R14). */
+		if (test_bit(MP_INACTIVE, &io->path->demerits)) {
+			io->path_error = true;
+			break;
+		}
+		/* It may be the disk's, so it says more than a path's error. */
+		if (!io->doubted)
+			io->error = status;
+		io->path_error = false;
+		mp_doubt_path(io);
+		/* No other path will be asked, so a probe has to find out. */
+		if (bio->bi_opf & REQ_RAHEAD)
+			mp_suspect(io->path);
+		break;
+	case MP_BUSY:
+		break;
+	}
+	if (!io->error)
+		io->error = status;
+
+	/* Nobody waits for readahead; who needs the data will ask again. */
+	if (bio->bi_opf & REQ_RAHEAD)
+		mp_finish(io, status);
+	else
+		mp_retry_later(io);
+}
+
+/*
+ * The block layer takes readahead for failfast of all kinds, and warns when it merges such
+ * a bio with another, and the bio's own flags say less (blk_rq_set_mixed_merge()).
+ */
+static inline blk_opf_t mp_failfast(const struct bio *bio)
+{
+	return bio->bi_opf & REQ_RAHEAD ? REQ_FAILFAST_MASK : REQ_FAILFAST_TRANSPORT;
+}
+
+/* Send a bio to the path that was taken for it. */
+static void mp_send(struct mp_io *io)
+{
+	struct md_rdev *rdev = mp_rdev(io->path);
+	struct mddev *mddev = io->conf->mddev;
+	struct bio *bio = mp_bio_down(io);
+	sector_t sector;
+
+	io->tried |= BIT_ULL(io->path->slot);
+	if (likely(!io->cloned))
+		bio_set_dev(bio, rdev->bdev);
+	sector = bio->bi_iter.bi_sector;
+	bio->bi_iter.bi_sector = sector + rdev->data_offset;
+	bio->bi_end_io = mp_end_io;
+	bio->bi_private = io;
+	if (unlikely(io->patient || mp_is_last(io->conf)))	/* R3 */
+		io->patient = true;
+	else
+		bio->bi_opf |= mp_failfast(bio);
+
+	mddev_trace_remap(mddev, bio, sector);
+	mddev_check_write_zeroes(mddev, bio);
+	submit_bio_noacct(bio);
+}
+
+/* The same by the path's own work: for the retry thread, which must not block (R9). */
+void mp_send_by_work(struct mp_io *io)
+{
+	struct mp_path *path = io->path;
+
+	llist_add(&io->node, &path->to_send);
+	queue_work(path->sender, &path->send_work);
+}
+
+void mp_send_work(struct work_struct *work)
+{
+	struct mp_path *path = container_of(work, struct mp_path, send_work);
+	struct llist_node *ios;
+	struct mp_io *io, *next;
+	struct blk_plug plug;
+
+	/* The flag was set before the work was queued. */
+	if (path->probe_to_send) {
+		path->probe_to_send = false;
+		submit_bio_noacct(path->probe);
+	}
+	ios = llist_reverse_order(llist_del_all(&path->to_send));
+	blk_start_plug(&plug);
+	llist_for_each_entry_safe(io, next, ios, node)
+		mp_send(io);
+	blk_finish_plug(&plug);
+}
+
+/*
+ * Start a bio on its way: a record for it, and a path taken, io->path.  NULL:
+ * not now, it has to wait.
+ */
+struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio)
+{
+	struct mp_path *path;
+	struct mp_io *io;
+	u8 ticket;
+
+	path = mp_take_path(conf, 0, &ticket);
+	if (IS_ERR_OR_NULL(path))
+		return NULL;
+	io = mp_alloc_io(conf, bio);
+	if (unlikely(!io))
+		goto out_put_path;
+	if (unlikely(io->cloned) && !mp_prepare(io, mp_rdev(path)->bdev))
+		goto out_free_io;
+
+	io->path = path;
+	io->ticket = ticket;
+	/* Asked once: iostat may be switched off while the bio is away. */
+	io->accounted = blk_queue_io_stat(conf->mddev->gendisk->queue);
+	if (io->accounted)
+		io->start_time = bio_start_io_acct(bio);
+	return io;
+
+out_free_io:
+	mp_free_io(io);
+out_put_path:
+	this_cpu_inc(path->tally->unasked);
+	mp_put_path(conf, path, ticket);
+	return NULL;
+}
+
+/*
+ * Keep a bio for the retry thread, which is woken after it can find the bio.
+ * Some can't wait: with REQ_NOWAIT (R5), when the array has given up (R8), and
+ * readahead that has no path, as nobody waits for it.
+ */
+static void mp_park(struct mp_conf *conf, struct bio *bio)
+{
+	blk_status_t status = BLK_STS_OK;
+	unsigned long flags;
+	bool waits_for_path;
+
+	spin_lock_irqsave(&conf->lock, flags);
+	if (conf->state == MP_GIVEN_UP)
+		status = BLK_STS_IOERR;
+	else if (bio->bi_opf & REQ_NOWAIT)
+		status = BLK_STS_AGAIN;
+	else if (conf->state == MP_PARKING && (bio->bi_opf & REQ_RAHEAD))
+		status = BLK_STS_IOERR;
+	else
+		bio_list_add(&conf->parked, bio);
+	waits_for_path = conf->state != MP_WORKING;
+	spin_unlock_irqrestore(&conf->lock, flags);
+
+	if (waits_for_path)
+		atomic64_inc(status ? &conf->refusals : &conf->parkings);
+	if (!status) {
+		md_wakeup_thread(conf->retry_thread);
+		return;
+	}
+	if (status == BLK_STS_AGAIN)
+		bio_set_flag(bio, BIO_QUIET);
+	bio->bi_status = status;
+	bio_endio(bio);
+}
+
+/*
+ * The first write ends read-auto, in which md core writes no superblock, and it has to
+ * know again what happens to the paths.  md_write_start() would do it too, but also wait
+ * for a superblock that says "dirty", which no path ever is.
+ *
+ * CPU0 (a write)			CPU1 (mdadm --readonly)
+ *   sees MD_AUTO_READ
+ *					ro = MD_RDONLY
+ *   cmpxchg() does nothing
+ */
+static void mp_leave_read_auto(struct mp_conf *conf)
+{
+	struct mddev *mddev = conf->mddev;
+
+	if (cmpxchg(&mddev->ro, MD_AUTO_READ, MD_RDWR) != MD_AUTO_READ)
+		return;
+	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);	/* for spares, too */
+	if (mddev->sysfs_state)
+		sysfs_notify_dirent(mddev->sysfs_state);
+	WRITE_ONCE(conf->md_has_work, true);	/* pairs with mp_wake_md() */
+	md_wakeup_thread(conf->retry_thread);
+}
+
+/**
+ * multipath_make_request - do a bio
+ * @mddev: the array
+ * @bio: the bio, which is ours from here on; it may complete before the return
+ *
+ * Context: process context under md core's active_io.  Never sleeps for a path
+ * or for memory (R5); submitting may, as the lower driver's tags run out.
+ *
+ * Return: true: md core has nothing more to do.
+ */
+bool multipath_make_request(struct mddev *mddev, struct bio *bio)
+{
+	struct mp_conf *conf = mddev->private;
+	struct mp_io *io;
+
+	/* A flush of nothing is no write: a read-only mount sends those, too. */
+	if (unlikely(READ_ONCE(mddev->ro)) && op_is_write(bio_op(bio)) && bio_sectors(bio))
+		mp_leave_read_auto(conf);
+
+	io = mp_begin(conf, bio);
+	if (likely(io))
+		mp_send(io);
+	else
+		mp_park(conf, bio);
+	return true;
+}
+
+/*
+ * A path for a failed bio.  When it has tried all that are live, one thing is
+ * left (R3): the last live path may have refused it only because it was sent
+ * there with failfast, when there still was another.  It goes there once more,
+ * patiently, and that ends the round.
+ */
+struct mp_path *mp_take_retry_path(struct mp_io *io)
+{
+	struct mp_conf *conf = io->conf;
+	struct mp_path *path = mp_take_path(conf, io->tried, &io->ticket);
+
+	if (path || io->patient || !mp_is_last(conf))
+		return path;
+
+	path = mp_take_path(conf, 0, &io->ticket);
+	if (!IS_ERR_OR_NULL(path))
+		io->patient = true;
+	return path;
+}
+
+/*
+ * Let no bio go to a path any more, and wait until none is at one.  After the
+ * grace period each CPU that submits sees the gate (mp_take_path()), so the sum
+ * of in_flight only falls; and each CPU that completes sees it too
+ * (mp_put_path()), so the one that takes the sum to 0 wakes us.
+ *
+ * It waits as long as a lower driver keeps a bio, that is until its timeout.
+ */
+void mp_shut_gate(struct mp_conf *conf)
+{
+	spin_lock_irq(&conf->lock);
+	WRITE_ONCE(conf->gate, conf->gate + 1);	/* pairs with mp_take_for_probe() */
+	__mp_set_barred(conf);
+	spin_unlock_irq(&conf->lock);
+
+	synchronize_rcu();
+	wait_event(conf->drained, mp_is_drained(conf));
+}
+
+void mp_open_gate(struct mp_conf *conf)
+{
+	spin_lock_irq(&conf->lock);
+	WRITE_ONCE(conf->gate, conf->gate - 1);
+	__mp_set_barred(conf);
+	spin_unlock_irq(&conf->lock);
+
+	md_wakeup_thread(conf->retry_thread);
+}
+
+/* No array is left, so nobody pushes or pops. */
+static void mp_empty_magazines(void)
+{
+	struct mp_magazine *magazine;
+	struct llist_node *node;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		magazine = per_cpu_ptr(&mp_magazines, cpu);
+		while ((node = magazine->first)) {
+			magazine->first = node->next;
+			kmem_cache_free(mp_io_cache[MP_IN_PLACE],
+					llist_entry(node, struct mp_io, node));
+		}
+	}
+}
+
+void mp_destroy_caches(void)
+{
+	int kind;
+
+	mp_empty_magazines();
+	for (kind = 0; kind < MP_KINDS; kind++)
+		kmem_cache_destroy(mp_io_cache[kind]);
+}
+
+int mp_create_caches(void)
+{
+	mp_io_cache[MP_IN_PLACE] = KMEM_CACHE(mp_io, 0);
+	mp_io_cache[MP_CLONED] = KMEM_CACHE(mp_cloned_io, 0);
+	if (mp_io_cache[MP_IN_PLACE] && mp_io_cache[MP_CLONED])
+		return 0;
+	mp_destroy_caches();
+	return -ENOMEM;
+}

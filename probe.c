@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * probe.c: does a path work?
+ */
+
+#include <linux/blkdev.h>
+#include <linux/sched/mm.h>
+#include "md.h"
+#include "multipath.h"
+#include "trace.h"
+
+/* A path that is away is probed ever more seldom (R11), but as often as this. */
+#define MP_PROBE_AGEING		60
+#define MP_PROBE_SELDOM		(30UL * HZ)
+
+/* Places of the disk that a probe reads before it says that a path does not work. */
+#define MP_PROBE_PLACES		3
+
+/* How often in that time somebody looks. */
+#define MP_WATCHES		4
+
+/*
+ * The same for a probe, which is what goes to a path when no bio does; with
+ * @returning to a path that has failed and may come back.
+ */
+static bool mp_take_for_probe(struct mp_path *path, bool returning)
+{
+	struct mp_conf *conf = path->conf;
+	struct md_rdev *rdev;
+	bool taken;
+
+	rcu_read_lock_sched();
+	rdev = rcu_dereference_sched(path->rdev);
+	taken = rdev && !READ_ONCE(conf->gate) &&
+		(returning ? READ_ONCE(path->heals) && !READ_ONCE(path->leaving) :
+			     mp_rdev_live(rdev));
+	if (taken)
+		path->probe_ticket = mp_count(conf, path);
+	rcu_read_unlock_sched();
+	return taken;
+}
+
+/* The first, the last and the middle block: one of them is no bad sector. */
+static sector_t mp_probe_sector(struct mp_path *path, unsigned int place)
+{
+	struct md_rdev *rdev = mp_rdev(path);
+	sector_t block = bdev_logical_block_size(rdev->bdev) >> SECTOR_SHIFT;
+	sector_t sectors = READ_ONCE(path->conf->mddev->dev_sectors);
+	sector_t at[MP_PROBE_PLACES] = { 0, sectors - block, sectors / 2 };
+
+	return rdev->data_offset + round_down(at[place], block);
+}
+
+/*
+ * Hand a probe back.  Any context.  From the store on, the retry thread may use it
+ * again.
+ */
+static void mp_probe_is_back(struct mp_path *path, enum mp_probe_state result)
+{
+	struct mp_conf *conf = path->conf;
+	u8 ticket = path->probe_ticket;
+
+	smp_store_release(&path->probe_state, result);	/* pairs with mp_hear_probe() */
+	md_wakeup_thread(conf->retry_thread);
+	rcu_read_lock();
+	mp_put_path(conf, path, ticket);
+	wake_up(&conf->drained);	/* multipath_hot_remove_disk() may wait for it */
+	rcu_read_unlock();
+}
+
+static void mp_probe_end(struct bio *bio)
+{
+	struct mp_path *path = bio->bi_private;
+	enum mp_probe_state result;
+
+	switch (bio->bi_status ? mp_classify(bio->bi_status, bio->bi_opf) : MP_ANSWER) {
+	case MP_ANSWER:
+	case MP_BUSY:
+		result = MP_PROBE_OK;
+		break;
+	case MP_PATH_ERROR:
+		result = MP_PROBE_FAILED;
+		break;
+	case MP_DOUBTFUL:
+		result = MP_PROBE_DOUBTFUL;
+		break;
+	}
+	if (bio->bi_status)
+		WRITE_ONCE(path->last_error, bio->bi_status);
+	bio_uninit(bio);
+	mp_probe_is_back(path, result);
+}
+
+/*
+ * Asking may take long, so it is no work of the sender's (R9).  What little it
+ * allocates comes from the memory's reserves, and it has a rescuer: that memory comes
+ * free may depend on this path.
+ */
+void mp_check_work(struct work_struct *work)
+{
+	struct mp_path *path = container_of(work, struct mp_path, check_work);
+	unsigned int flags = memalloc_noreclaim_save();
+	enum mp_probe_state result = mp_check_disk(path);
+
+	memalloc_noreclaim_restore(flags);
+	mp_probe_is_back(path, result);
+}
+
+/* Have a path say which disk it leads to: one that has answered, or else is inactive. */
+static void mp_start_check(struct mp_path *path, bool in_vain)
+{
+	path->probe_was_in_vain = in_vain;
+	if (!mp_take_for_probe(path, path->probe_is_return))
+		return;
+	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
+	queue_work(path->conf->checker, &path->check_work);
+}
+
+/*
+ * Have one place of the path read, with all failfast flags.  False: the path is
+ * gone, or neither live nor @returning, the gate is shut, or an older probe has
+ * not come back.
+ */
+bool mp_start_probe(struct mp_path *path, unsigned int place, bool returning)
+{
+	struct block_device *bdev;
+
+	if (READ_ONCE(path->probe_state) != MP_PROBE_IDLE || !mp_take_for_probe(path, returning))
+		return false;
+
+	bdev = mp_rdev(path)->bdev;
+	bio_init(path->probe, bdev, &path->probe_vec, 1, REQ_OP_READ | REQ_FAILFAST_MASK);
+	__bio_add_page(path->probe, path->probe_page,
+		       min_t(unsigned int, bdev_logical_block_size(bdev), PAGE_SIZE), 0);
+	path->probe->bi_iter.bi_sector = mp_probe_sector(path, place);
+	path->probe->bi_end_io = mp_probe_end;
+	path->probe->bi_private = path;
+	path->probe_place = place;
+	path->probe_is_return = returning;
+	path->probe_joined = READ_ONCE(path->joined);
+	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
+	path->probe_to_send = true;	/* queue_work() makes it visible to the work */
+	queue_work(path->sender, &path->send_work);
+	return true;
+}
+
+static void mp_path_works(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev)
+{
+	bool again = false;
+
+	spin_lock_irq(&conf->lock);
+	if (conf->state != MP_WORKING && mp_rdev_live(rdev)) {
+		__mp_set_state(conf, MP_WORKING);
+		again = true;
+	}
+	spin_unlock_irq(&conf->lock);
+
+	if (conf->down == path)
+		conf->down = NULL;
+	if (again)
+		pr_info_ratelimited("md/multipath:%s: path %pg works again; I/O goes on\n",
+				    mdname(conf->mddev), rdev->bdev);
+}
+
+/* Does the disk say of all live paths that their controllers are inactive (R14)? */
+static bool __mp_none_active(const struct mp_conf *conf)
+{
+	const struct mp_path *path;
+
+	lockdep_assert_held(&conf->lock);
+	mp_for_each_path(path, conf) {
+		const struct md_rdev *rdev = mp_rdev(path);
+
+		if (rdev && mp_rdev_live(rdev) && !test_bit(MP_INACTIVE, &path->demerits))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * @last does not work, or there is no path at all (NULL): so none works (R8).
+ * False: @last is not the last live path that is active, or not any more.
+ */
+bool mp_no_path(struct mp_conf *conf, const struct md_rdev *last)
+{
+	bool parking = false;
+
+	spin_lock_irq(&conf->lock);
+	if (last ? mp_rdev_live(last) && (conf->nr_live == 1 || __mp_none_active(conf)) :
+		   !conf->nr_live) {
+		__mp_set_state(conf, MP_PARKING);
+		parking = true;
+	}
+	spin_unlock_irq(&conf->lock);
+
+	if (parking) {
+		conf->last_probe = jiffies;
+		pr_crit_ratelimited("md/multipath:%s: no path works; I/O waits for one (no_path_retry: %d s)\n",
+				    mdname(conf->mddev), READ_ONCE(conf->no_path_retry));
+	}
+	return parking;
+}
+
+/* A path that does not work fails, unless it is the last: then no path works. */
+static void mp_path_is_broken(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev)
+{
+	if (READ_ONCE(conf->state) != MP_WORKING || !mp_rdev_live(rdev))
+		return;
+	if (!mp_no_path(conf, rdev)) {
+		mp_accuse_path(path, rdev, MP_PROBE_ERROR);
+		return;
+	}
+	conf->down = path;
+	/* It may only have to be activated. */
+	mp_ask_soon(path);
+}
+
+/* What was found out about a path that has failed, and may return. */
+static void mp_hear_return(struct mp_conf *conf, struct mp_path *path,
+			   struct md_rdev *rdev, enum mp_probe_state result)
+{
+	/* A controller that is inactive reads nothing, but says what it is (R14). */
+	if (result == MP_PROBE_OK)
+		mp_start_check(path, false);
+	else if (result == MP_PROBE_DOUBTFUL && READ_ONCE(path->has_access))
+		mp_start_check(path, true);
+	else if (result == MP_PROBE_SAME_DISK)
+		mp_take_back(conf, path, rdev);
+}
+
+/*
+ * A probe is back: what does it say?  Nothing, if the slot holds another rdev by
+ * now, or none.
+ */
+static void mp_believe_probe(struct mp_conf *conf, struct mp_path *path,
+			     enum mp_probe_state result)
+{
+	struct md_rdev *rdev;
+
+	rcu_read_lock();
+	rdev = rcu_dereference(path->rdev);
+	/* pairs with mp_fill_slot() */
+	if (rdev && READ_ONCE(path->joined) == path->probe_joined) {
+		if (path->probe_is_return)
+			mp_hear_return(conf, path, rdev, result);
+		else if (result == MP_PROBE_OK && READ_ONCE(conf->state) != MP_WORKING)
+			mp_start_check(path, false);
+		else if (result == MP_PROBE_OK || result == MP_PROBE_SAME_DISK)
+			mp_path_works(conf, path, rdev);
+		else
+			mp_path_is_broken(conf, path, rdev);
+	}
+	rcu_read_unlock();
+}
+
+/* What takes long, for the lower driver's timeouts, is not to be done all the time. */
+static void mp_note_probe(struct mp_path *path)
+{
+	struct mp_conf *conf = path->conf;
+
+	spin_lock_irq(&conf->lock);
+	path->probe_took = jiffies - path->probed_at;
+	path->probed_at = jiffies;
+	spin_unlock_irq(&conf->lock);
+}
+
+/*
+ * Take a probe that is back.  Returns what came of it; MP_PROBE_IDLE if nothing has, as
+ * there is none, or it is away, or reads another place of the disk now.
+ */
+enum mp_probe_state mp_hear_probe(struct mp_conf *conf, struct mp_path *path)
+{
+	/* pairs with mp_probe_end() */
+	enum mp_probe_state result = smp_load_acquire(&path->probe_state);
+	bool more = result == MP_PROBE_DOUBTFUL && path->probe_place + 1 < MP_PROBE_PLACES;
+
+	if (result == MP_PROBE_IDLE || result == MP_PROBE_SENT)
+		return MP_PROBE_IDLE;
+	WRITE_ONCE(path->probe_state, MP_PROBE_IDLE);
+	if (path->probe_is_return)
+		mp_note_probe(path);
+	if (more && mp_start_probe(path, path->probe_place + 1, path->probe_is_return))
+		return MP_PROBE_IDLE;
+
+	if (!more)
+		mp_believe_probe(conf, path, result);
+	return result;
+}
+
+/*
+ * The path that was the last one and did not work is one of several again: it
+ * fails, as any path that does not work, unless a probe has cleared it.
+ */
+void mp_fail_down_path(struct mp_conf *conf)
+{
+	struct mp_path *path = conf->down;
+
+	if (!path || READ_ONCE(conf->state) != MP_WORKING)
+		return;
+	conf->down = NULL;
+	mp_believe_probe(conf, path, MP_PROBE_FAILED);
+}
+
+void mp_probe_again(struct mp_conf *conf)
+{
+	struct mp_path *path;
+
+	/* pairs with mp_set_access() */
+	if (!xchg(&conf->probe_soon, false) &&
+	    time_before(jiffies, conf->last_probe + mp_probe_interval(conf)))
+		return;
+	conf->last_probe = jiffies;
+	mp_for_each_path(path, conf)
+		mp_start_probe(path, 0, false);
+}
+
+/* When a failed path is to be probed next, in jiffies (R11). */
+static unsigned long mp_next_return_probe(const struct mp_path *path)
+{
+	const struct mp_conf *conf = path->conf;
+	unsigned long interval = mp_probe_interval(conf);
+	unsigned long failed_at = READ_ONCE(path->failed_at);
+	unsigned long probed_at = READ_ONCE(path->probed_at);
+	unsigned long released_at = failed_at + READ_ONCE(path->hold);
+	unsigned long at;
+
+	if (READ_ONCE(conf->state) != MP_WORKING)
+		return probed_at + interval;
+	at = probed_at + clamp((jiffies - failed_at) / MP_PROBE_AGEING,
+			       max(interval, READ_ONCE(path->probe_took)),
+			       max3(interval, READ_ONCE(path->probe_took), MP_PROBE_SELDOM));
+	return time_before(at, released_at) ? released_at : at;
+}
+
+/* md core lets go of a path whose device is gone, but it has to be told to look. */
+static bool mp_let_go_of(struct mp_path *path)
+{
+	struct mddev *mddev = path->conf->mddev;
+	struct md_rdev *rdev;
+	bool gone;
+
+	rcu_read_lock();
+	rdev = rcu_dereference(path->rdev);
+	gone = rdev && is_rdev_broken(rdev);
+	rcu_read_unlock();
+	if (gone) {
+		set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
+		WRITE_ONCE(path->conf->md_has_work, true);
+	}
+	return gone;
+}
+
+/* Has it failed, with nobody there to see if it is back?  A probe's end wakes the thread. */
+static bool mp_wants_probe(const struct mp_path *path)
+{
+	return READ_ONCE(path->heals) && READ_ONCE(path->probe_state) == MP_PROBE_IDLE;
+}
+
+/* The earlier of @until and when a failed path is to be probed next, in jiffies. */
+unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until)
+{
+	struct mp_path *path;
+
+	mp_for_each_path(path, conf)
+		if (mp_wants_probe(path))
+			until = mp_earlier(until, mp_next_return_probe(path));
+	return until;
+}
+
+void mp_probe_failed_paths(struct mp_conf *conf)
+{
+	struct mp_path *path;
+
+	mp_for_each_path(path, conf) {
+		if (!mp_wants_probe(path) || time_before(jiffies, mp_next_return_probe(path)))
+			continue;
+		/* Also when it can't be started: the thread is not to ask again at once. */
+		spin_lock_irq(&conf->lock);
+		path->probed_at = jiffies;
+		spin_unlock_irq(&conf->lock);
+		if (!mp_let_go_of(path))
+			mp_start_probe(path, 0, true);
+	}
+}
+
+/*
+ * What is at a path and gets no answer is seen without a look at any bio.  Bios
+ * begin in one epoch; when none of the other epoch is left, the two change places.
+ * From then on all of the older epoch are at least as old as that moment, and when
+ * stall_timeout has passed, they are not gone, and in all that time the path has given
+ * back no bio at all (but for those that the kernel gives back before the device sees them,
+ * as with REQ_NOWAIT), it is stalled: new bios go elsewhere, as long as there is another live
+ * path.  (Age alone would not do: a disk that works off a long queue lets one wait
+ * for seconds, and over another path it would be no faster.)  The path is in use again
+ * when those of the older epoch are gone.  Nothing is reported to md, and nothing is
+ * retried: those at the path can't be sent again elsewhere, as the device may still
+ * write to their pages, or their data to the disk (see Order, at the top).
+ *
+ * A bio that has read the epoch just before it changes is counted in the older one
+ * a moment later; it is taken for older than it is by an interval at most.
+ */
+static void mp_watch_path(struct mp_path *path, const struct md_rdev *rdev,
+			  unsigned long timeout)
+{
+	unsigned int older = !path->epoch;
+	const char *name = mdname(path->conf->mddev);
+	bool stalled = test_bit(MP_STALLED, &path->demerits);
+	struct mp_tally total = mp_total(path);
+	unsigned long answers = total.ended[0] + total.ended[1] - total.unasked;
+
+	/* Less than before: who is counted as unasked is not counted as ended yet. */
+	if ((long)(answers - path->answers) > 0) {
+		path->answers = answers;
+		path->silent_since = jiffies;
+	}
+	if (total.begun[older] == total.ended[older]) {
+		if (!stalled && total.begun[path->epoch] == total.ended[path->epoch])
+			return;
+		clear_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
+		WRITE_ONCE(path->epoch, older);		/* pairs with mp_count() */
+		path->silent_since = jiffies;
+		if (stalled && mp_rdev_live(rdev))
+			pr_info_ratelimited("md/multipath:%s: path %pg answers again\n",
+					    name, rdev->bdev);
+	} else if (!stalled && time_after_eq(jiffies, path->silent_since + timeout)) {
+		set_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
+		trace_path_stalled(disk_devt(path->conf->mddev->gendisk), rdev->bdev->bd_dev,
+				   jiffies_to_msecs(jiffies - path->silent_since));
+		if (mp_rdev_live(rdev))
+			pr_warn_ratelimited("md/multipath:%s: path %pg has not answered for %u ms: new I/O goes to others, if there are any\n",
+					    name, rdev->bdev,
+					    jiffies_to_msecs(jiffies - path->silent_since));
+	}
+}
+
+void mp_watch_work(struct work_struct *work)
+{
+	struct mp_conf *conf = container_of(work, struct mp_conf, watch_work.work);
+	unsigned long timeout = msecs_to_jiffies(READ_ONCE(conf->stall_timeout));
+	struct mp_path *path;
+
+	rcu_read_lock();
+	mp_for_each_path(path, conf) {
+		struct md_rdev *rdev = rcu_dereference(path->rdev);
+
+		if (rdev && timeout)
+			mp_watch_path(path, rdev, timeout);
+		else
+			clear_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
+	}
+	rcu_read_unlock();
+	if (timeout)
+		queue_delayed_work(system_long_wq, &conf->watch_work, timeout / MP_WATCHES + 1);
+}

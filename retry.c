@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * retry.c: failed and waiting bios, and the thread that retries them
+ */
+
+#include <linux/blkdev.h>
+#include "md.h"
+#include "multipath.h"
+
+/* Longer than anything that the retry thread plans. */
+#define MP_LONG			(MAX_JIFFY_OFFSET / 2)
+
+/* How often the retry thread looks again while bios wait for memory. */
+#define MP_POLL			(HZ / 50 + 1)
+
+/* How often a bio whose path answers to probes only is tried, and how long a trial may hang. */
+#define MP_TRIAL_INTERVAL	HZ
+
+/* When a path works again, the paths that failed the bio before count no more. */
+static void mp_new_round(struct mp_io *io)
+{
+	io->round = READ_ONCE(io->conf->round);	/* pairs with __mp_set_state() */
+	io->tried = 0;
+	io->doubted = 0;
+	io->patient = false;
+	io->path_error = false;
+}
+
+/* Has it been tried for as long as no_path_retry allows? */
+static bool mp_is_overdue(const struct mp_io *io)
+{
+	int seconds = READ_ONCE(io->conf->no_path_retry);
+
+	return seconds == 0 ||
+	       (seconds > 0 &&
+		time_after_eq(jiffies, io->failed_since + (unsigned long)seconds * HZ));
+}
+
+/* Send a failed bio to another path, or have it judged.  False: no memory now. */
+static bool mp_retry(struct mp_io *io)
+{
+	struct mp_conf *conf = io->conf;
+	struct mp_path *path;
+
+	if (io->round != READ_ONCE(conf->round)) {	/* pairs with __mp_set_state() */
+		if (mp_is_overdue(io)) {
+			mp_finish(io, io->error);
+			return true;
+		}
+		mp_new_round(io);
+	}
+
+	path = mp_take_retry_path(io);
+	if (!path) {
+		llist_add(&io->node, &conf->judged);
+		return true;
+	}
+	if (IS_ERR(path))
+		return false;
+
+	if (!mp_prepare(io, mp_rdev(path)->bdev)) {
+		this_cpu_inc(path->tally->unasked);
+		mp_put_path(conf, path, io->ticket);
+		return false;
+	}
+	/* R5: the path's work can wait. */
+	mp_bio_down(io)->bi_opf &= ~REQ_NOWAIT;
+	io->path = path;
+	mp_send_by_work(io);
+	return true;
+}
+
+/* Retry all that failed so far.  False: for some there is no memory now. */
+static bool mp_retry_failed(struct mp_conf *conf)
+{
+	struct llist_node *failed = llist_reverse_order(llist_del_all(&conf->failed));
+	struct mp_io *io, *next;
+	bool all = true;
+
+	llist_for_each_entry_safe(io, next, failed, node) {
+		if (!mp_retry(io)) {
+			llist_add(&io->node, &conf->failed);
+			all = false;
+		}
+		cond_resched();
+	}
+	return all;
+}
+
+static struct bio *mp_next_parked(struct mp_conf *conf)
+{
+	struct bio *bio;
+
+	spin_lock_irq(&conf->lock);
+	bio = bio_list_pop(&conf->parked);
+	spin_unlock_irq(&conf->lock);
+	return bio;
+}
+
+/* Start the bios that wait, oldest first.  False: for some there is no memory now. */
+static bool mp_start_parked(struct mp_conf *conf)
+{
+	struct mp_io *io;
+	struct bio *bio;
+
+	while ((bio = mp_next_parked(conf))) {
+		io = mp_begin(conf, bio);
+		if (!io) {
+			spin_lock_irq(&conf->lock);
+			bio_list_add_head(&conf->parked, bio);
+			spin_unlock_irq(&conf->lock);
+			return false;
+		}
+		mp_send_by_work(io);
+		cond_resched();
+	}
+	return true;
+}
+
+/*
+ * End all that waits for a path.  None of it is at one.  What a path said of a
+ * bio before matters no more: all get the same error.
+ */
+void mp_fail_waiting(struct mp_conf *conf)
+{
+	struct llist_node *failed = llist_reverse_order(llist_del_all(&conf->failed));
+	struct mp_io *io, *next;
+	struct bio *bio;
+
+	llist_for_each_entry_safe(io, next, failed, node) {
+		atomic64_inc(&conf->refusals);
+		mp_finish(io, BLK_STS_IOERR);
+		cond_resched();
+	}
+	while ((bio = mp_next_parked(conf))) {
+		atomic64_inc(&conf->refusals);
+		bio_io_error(bio);
+		cond_resched();
+	}
+}
+
+/* The live path that bios go to first; it may be gone before it is used. */
+static struct mp_path *mp_first_path(struct mp_conf *conf)
+{
+	struct mp_path *path;
+
+	rcu_read_lock();
+	path = mp_choose_path(conf, 0);
+	rcu_read_unlock();
+	return path;
+}
+
+/* Bios on one of the thread's own lists are failed ones again. */
+void mp_fail_again(struct mp_conf *conf, struct llist_head *list)
+{
+	struct mp_io *io, *next;
+
+	llist_for_each_entry_safe(io, next, llist_del_all(list), node)
+		llist_add(&io->node, &conf->failed);
+}
+
+static bool mp_can_testify(struct mp_path *path)
+{
+	return path && mp_path_is_live(path) && READ_ONCE(path->probe_state) == MP_PROBE_IDLE;
+}
+
+/*
+ * A path to be probed in a trial: the one that somebody suspects, else the one
+ * that bios go to, else any whose last probe does not hang.
+ */
+static struct mp_path *mp_find_witness(struct mp_conf *conf, struct mp_path *suspect)
+{
+	struct mp_path *path;
+
+	if (mp_can_testify(suspect))
+		return suspect;
+	path = mp_first_path(conf);
+	if (mp_can_testify(path))
+		return path;
+	mp_for_each_path(path, conf)
+		if (mp_can_testify(path))
+			return path;
+	return NULL;
+}
+
+/*
+ * Start a trial (R1) when one is wanted.  It can't start while the gate is shut,
+ * or while all live paths are at a probe: the thread is woken then.
+ */
+static void mp_start_trial(struct mp_conf *conf)
+{
+	struct mp_path *suspect, *path;
+
+	if (conf->witness || (llist_empty(&conf->judged) && !READ_ONCE(conf->suspect)))
+		return;
+
+	suspect = xchg(&conf->suspect, NULL);	/* pairs with mp_suspect() */
+	path = mp_find_witness(conf, suspect);
+	if (path && mp_start_probe(path, 0, false)) {
+		conf->witness = path;
+		conf->trial_began = jiffies;
+		conf->trial_generation = READ_ONCE(conf->generation);
+		conf->on_trial.first = llist_del_all(&conf->judged);
+	} else {
+		cmpxchg(&conf->suspect, NULL, suspect);
+	}
+}
+
+/*
+ * A trial is over without a verdict when its witness has failed, when a path has
+ * joined that has not been tried, and when the witness hangs, but another path
+ * could speak.  Its bios are failed ones as before.
+ */
+static void mp_drop_trial(struct mp_conf *conf)
+{
+	bool hangs = time_after_eq(jiffies, conf->trial_began + MP_TRIAL_INTERVAL);
+
+	if (!conf->witness)
+		return;
+	if (mp_path_is_live(conf->witness) &&
+	    READ_ONCE(conf->generation) == conf->trial_generation &&
+	    !(hangs && mp_find_witness(conf, NULL)))
+		return;
+
+	conf->witness = NULL;
+	mp_fail_again(conf, &conf->on_trial);
+	mp_fail_again(conf, &conf->judged);
+}
+
+/* Can the disk be asked of any path's state? */
+static bool mp_has_access(const struct mp_conf *conf)
+{
+	struct mp_path *path;
+
+	mp_for_each_path(path, conf)
+		if (READ_ONCE(path->has_access))
+			return true;
+	return false;
+}
+
+/*
+ * Does a bio get another round, as its errors may not be the disk's?  What a controller
+ * refuses in the moment before its state is known looks like the disk's error.
+ */
+static bool mp_deserves_round(const struct mp_io *io)
+{
+	if (io->second_round)
+		return io->path_error && !mp_is_overdue(io);
+	return io->path_error || mp_has_access(io->conf);
+}
+
+/* The witness works, so what failed the bios is theirs (R1). */
+static void mp_pass_verdict(struct mp_conf *conf)
+{
+	struct mp_io *io, *next;
+
+	llist_for_each_entry_safe(io, next, llist_del_all(&conf->on_trial), node) {
+		if (!mp_deserves_round(io)) {
+			mp_finish(io, io->error);
+			continue;
+		}
+		mp_new_round(io);
+		if (!io->second_round)
+			llist_add(&io->node, &conf->failed);
+		else if (llist_add(&io->node, &conf->paced))
+			conf->next_release = jiffies + MP_TRIAL_INTERVAL;
+		io->second_round = true;
+		cond_resched();
+	}
+}
+
+/* A trial is over when its witness has spoken. */
+static void mp_end_trial(struct mp_conf *conf, const struct mp_path *path,
+			 enum mp_probe_state result)
+{
+	if (path != conf->witness || result == MP_PROBE_IDLE)
+		return;
+	conf->witness = NULL;
+	if (result == MP_PROBE_OK)
+		mp_pass_verdict(conf);
+	else
+		mp_fail_again(conf, &conf->on_trial);
+}
+
+static bool mp_deadline_is_over(const struct mp_conf *conf)
+{
+	int seconds = READ_ONCE(conf->no_path_retry);
+
+	return seconds == 0 ||
+	       (seconds > 0 &&
+		time_after_eq(jiffies, conf->down_since + (unsigned long)seconds * HZ));
+}
+
+static void mp_check_deadline(struct mp_conf *conf)
+{
+	bool over = false;
+
+	spin_lock_irq(&conf->lock);
+	if (conf->state == MP_PARKING && mp_deadline_is_over(conf)) {
+		__mp_set_state(conf, MP_GIVEN_UP);
+		over = true;
+	}
+	spin_unlock_irq(&conf->lock);
+
+	if (over)
+		pr_crit_ratelimited("md/multipath:%s: no path for %lu s: I/O fails until one works\n",
+				    mdname(conf->mddev), (jiffies - conf->down_since) / HZ);
+}
+
+/* No path works: wait for one, or no longer. */
+static void mp_wait_for_path(struct mp_conf *conf)
+{
+	mp_fail_again(conf, &conf->judged);
+	mp_fail_again(conf, &conf->paced);
+	WRITE_ONCE(conf->suspect, NULL);
+	mp_check_deadline(conf);
+	if (READ_ONCE(conf->state) == MP_GIVEN_UP)
+		mp_fail_waiting(conf);
+	mp_probe_again(conf);
+}
+
+/* A bio whose path works for probes, but not for it, goes there once a second (R1). */
+static void mp_release_paced(struct mp_conf *conf)
+{
+	if (llist_empty(&conf->paced) || time_before(jiffies, conf->next_release))
+		return;
+	mp_fail_again(conf, &conf->paced);
+}
+
+/* Jiffies until the thread has to look by itself, when nobody wakes it before. */
+static unsigned long mp_next_look(const struct mp_conf *conf)
+{
+	enum mp_state state = READ_ONCE(conf->state);
+	int seconds = READ_ONCE(conf->no_path_retry);
+	unsigned long now = jiffies;
+	unsigned long until = now + MP_LONG;
+
+	if (state != MP_WORKING)
+		until = mp_earlier(until, conf->last_probe + mp_probe_interval(conf));
+	else if (conf->witness || !llist_empty(&conf->paced))
+		until = mp_earlier(until, now + MP_TRIAL_INTERVAL);
+	if (state == MP_PARKING && seconds >= 0)
+		until = mp_earlier(until, conf->down_since + (unsigned long)seconds * HZ);
+	until = mp_next_probe(conf, until);
+
+	if (until == now + MP_LONG)
+		return MAX_SCHEDULE_TIMEOUT;
+	return time_after(until, now) ? until - now : 1;
+}
+
+/*
+ * Wake mddev->thread, by giving back reconfig_mutex: md_wakeup_thread() would not
+ * do, as md core of 6.1 frees that thread while this one still runs, when the array
+ * stops.  Who holds the mutex wakes it himself when he is done, or stops the array.
+ */
+static void mp_wake_md(struct mp_conf *conf)
+{
+	struct mddev *mddev = conf->mddev;
+
+	/* pairs with mp_path_changed() */
+	if (xchg(&conf->md_has_work, false) && mutex_trylock(&mddev->reconfig_mutex))
+		mddev_unlock(mddev);
+}
+
+/*
+ * The array's own thread (R9).  Who has something for it wakes it; only memory
+ * comes free without a word, so it looks again while a bio waits for that.
+ */
+void mp_retry_thread(struct md_thread *thread)
+{
+	struct mp_conf *conf = thread->mddev->private;
+	bool all = true;
+	struct mp_path *path;
+
+	mp_drop_trial(conf);
+	mp_for_each_path(path, conf)
+		mp_end_trial(conf, path, mp_hear_probe(conf, path));
+	mp_fail_down_path(conf);
+	if (!READ_ONCE(conf->nr_live) && READ_ONCE(conf->state) == MP_WORKING)
+		mp_no_path(conf, NULL);
+	mp_probe_failed_paths(conf);
+	mp_wake_md(conf);
+
+	if (READ_ONCE(conf->state) != MP_WORKING) {
+		mp_wait_for_path(conf);
+	} else if (!READ_ONCE(conf->barred)) {
+		mp_release_paced(conf);
+		all = mp_retry_failed(conf);
+		all &= mp_start_parked(conf);
+		mp_start_trial(conf);
+	}
+	thread->timeout = all ? mp_next_look(conf) : MP_POLL;
+}
+
+void mp_set_no_path_retry(struct mp_conf *conf, int seconds)
+{
+	spin_lock_irq(&conf->lock);
+	WRITE_ONCE(conf->no_path_retry, seconds);
+	if (conf->state == MP_GIVEN_UP && !mp_deadline_is_over(conf))
+		__mp_set_state(conf, MP_PARKING);
+	spin_unlock_irq(&conf->lock);
+	md_wakeup_thread(conf->retry_thread);
+}

@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * scsi.c: SCSI: commands, identity, size and access states of a path
+ */
+
+#include <linux/blk-mq.h>
+#include <linux/blkdev.h>
+#include <linux/delay.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <scsi/scsi_cmnd.h>
+#include <scsi/scsi_device.h>
+#include <scsi/scsi_dh.h>
+#include <scsi/scsi_host.h>
+#include <scsi/scsi_proto.h>
+#include "md.h"
+#include "multipath.h"
+
+/*
+ * How often a path's disk is asked whether it is active; ms that its answer takes to be
+ * known; how often somebody looks if it can be asked; between two activations.
+ */
+#define MP_ACCESS_INTERVAL	HZ
+#define MP_ACCESS_SETTLE	50
+#define MP_ATTACH_INTERVAL	(30 * HZ)
+#define MP_ACTIVATE_PAUSE	(5 * HZ)
+
+/* Bytes of VPD page 83h: what any device can be asked for, and the most that we look at. */
+#define MP_VPD_SIZE		252
+#define MP_MAX_VPD_SIZE		4092
+
+/* The time that the disk has for each question. */
+#define MP_ASK_TIMEOUT		(5 * HZ)
+
+/* Seen by who follows a unit attention or two. */
+#define MP_ASK_TRIES		3
+/* How often a question tries to get in between two freezes of the queue. */
+#define MP_THAWS		50
+
+/* The SCSI device under a disk, or NULL.  The disk's parent holds on to it. */
+struct scsi_device *mp_scsi_device(struct block_device *bdev)
+{
+	struct device *dev = disk_to_dev(bdev->bd_disk)->parent;
+
+	if (!dev || !dev->bus || strcmp(dev->bus->name, "scsi") ||
+	    !dev->type || !dev->type->name || strcmp(dev->type->name, "scsi_device"))
+		return NULL;
+	return to_scsi_device(dev);
+}
+
+/*
+ * What became of a command: 0; -EAGAIN if the device had something else to say first;
+ * -ENOTCONN if the path's controller does no I/O now; -EIO.
+ */
+static int mp_result_of(const struct scsi_cmnd *command)
+{
+	const u8 *sense = command->sense_buffer;
+	u8 format = sense[0] & 0x7f;
+	bool descriptors = format == 0x72;
+	u8 key = sense[descriptors ? 1 : 2] & 0xf;
+	u8 asc = sense[descriptors ? 2 : 12];
+	u8 ascq = sense[descriptors ? 3 : 13];
+
+	if (!command->result)
+		return 0;
+	if (command->result != SAM_STAT_CHECK_CONDITION || (format & 0x7c) != 0x70)
+		return -EIO;
+	/* Of an older command. */
+	if (format & 1)
+		return -EAGAIN;
+	/* In transition from one state to another, standby, unavailable. */
+	if ((key == NOT_READY || key == UNIT_ATTENTION) && asc == 0x04 &&
+	    ascq >= 0x0a && ascq <= 0x0c)
+		return -ENOTCONN;
+	switch (key) {
+	case RECOVERED_ERROR:
+		return 0;
+	case UNIT_ATTENTION:
+	case ABORTED_COMMAND:
+		return -EAGAIN;
+	default:
+		return -EIO;
+	}
+}
+
+/*
+ * Without a wait for a tag, as a path that hangs may have none left for long.  While its
+ * controller is scanned the queue is frozen most of the time, as a tag set that is shared
+ * freezes all its queues for each address that is tried: that is waited for.
+ */
+static struct request *
+mp_alloc_request(struct request_queue *q,
+		 struct request *(*alloc)(struct request_queue *q, blk_opf_t opf,
+					  blk_mq_req_flags_t flags))
+{
+	unsigned long left = MP_ASK_TIMEOUT;
+	struct request *rq;
+	int tries;
+
+	for (tries = 0; tries < MP_THAWS; tries++) {
+		rq = alloc(q, REQ_OP_DRV_IN, BLK_MQ_REQ_NOWAIT);
+		if (!IS_ERR(rq) || PTR_ERR(rq) != -EWOULDBLOCK)
+			break;
+		left = wait_event_timeout(q->mq_freeze_wq, !READ_ONCE(q->mq_freeze_depth), left);
+		if (!left)
+			break;
+	}
+	return rq;
+}
+
+/*
+ * Ask a SCSI device something.  SCSI may be no part of the kernel, so nothing of
+ * it is linked; scsi_execute_cmd() is not for symbol_get().  @timeout is in jiffies;
+ * 0: the lower driver's.
+ *
+ * Context: sleeps, up to the timeout for each of MP_ASK_TRIES.
+ *
+ * Return: 0; -EIO if it does not answer, -ENOTCONN if its controller does no I/O;
+ * -EBUSY while all its tags are in use, or its queue is frozen; -ENXIO or -ENOMEM.
+ */
+static int mp_ask(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_length,
+		  void *answer, unsigned int length, unsigned int timeout)
+{
+	struct request *(*alloc_request)(struct request_queue *q, blk_opf_t opf,
+					 blk_mq_req_flags_t flags);
+	struct scsi_cmnd *command;
+	struct request *rq;
+	int tries, err = -EAGAIN;
+
+	alloc_request = symbol_get(scsi_alloc_request);
+	if (!alloc_request)
+		return -ENXIO;
+	for (tries = 0; err == -EAGAIN && tries < MP_ASK_TRIES; tries++) {
+		rq = mp_alloc_request(sdev->request_queue, alloc_request);
+		if (IS_ERR(rq)) {
+			err = PTR_ERR(rq) == -EWOULDBLOCK ? -EBUSY : PTR_ERR(rq);
+			break;
+		}
+		err = 0;
+		if (length) {
+			memset(answer, 0, length);
+			err = blk_rq_map_kern(rq, answer, length, GFP_NOIO);
+		}
+		if (!err) {
+			command = blk_mq_rq_to_pdu(rq);
+			command->allowed = 0;
+			command->cmd_len = cdb_length;
+			memcpy(command->cmnd, cdb, cdb_length);
+			rq->timeout = timeout;
+			rq->rq_flags |= RQF_QUIET;
+			err = blk_execute_rq(rq, true) ? -EIO : 0;
+			if (!err || command->result)
+				err = mp_result_of(command);
+			/* Some devices send something, and say that it is nothing. */
+			if (!err && command->resid_len && command->resid_len <= length)
+				memset(answer + length - command->resid_len, 0, command->resid_len);
+		}
+		blk_mq_free_request(rq);
+	}
+	symbol_put(scsi_alloc_request);
+	return err == -EAGAIN ? -EIO : err;
+}
+
+/* VPD page 83h, device identification. */
+static int mp_ask_vpd(struct scsi_device *sdev, u8 *page, unsigned int length)
+{
+	const u8 cdb[] = { INQUIRY, 1, 0x83, length >> 8, length & 0xff, 0 };
+	int err = mp_ask(sdev, cdb, sizeof(cdb), page, length, MP_ASK_TIMEOUT);
+
+	return err ?: page[1] == 0x83 ? 0 : -EIO;
+}
+
+/*
+ * The identity that the device has now: @known if it is among those that it has,
+ * else the first one.
+ */
+int mp_ask_identity(struct scsi_device *sdev, const struct mp_identity *known,
+			   struct mp_identity *now)
+{
+	struct mp_identity found;
+	unsigned int at, end;
+	u8 *page;
+	int err;
+
+	memset(now, 0, sizeof(*now));
+	page = kmalloc(MP_MAX_VPD_SIZE, GFP_NOIO);
+	if (!page)
+		return -ENOMEM;
+	err = mp_ask_vpd(sdev, page, MP_VPD_SIZE);
+	end = be16_to_cpup((__be16 *)(page + 2)) + 4;
+	if (!err && end > MP_VPD_SIZE) {
+		end = min(end, MP_MAX_VPD_SIZE);
+		err = mp_ask_vpd(sdev, page, end);
+	}
+	if (err)
+		goto out_free;
+
+	/* Each designator: code set, association and type, reserved, length, itself. */
+	for (at = 4; at + 4 <= end && at + 4 + page[at + 3] <= end; at += 4 + page[at + 3]) {
+		memset(&found, 0, sizeof(found));
+		found.type = page[at + 1] & 0xf;
+		found.length = page[at + 3];
+		/* Of the logical unit, and no port's. */
+		if (page[at + 1] & 0x30 || found.length > sizeof(found.id) ||
+		    (found.type != BLK_UID_NAA && found.type != BLK_UID_EUI64))
+			continue;
+		memcpy(found.id, page + at + 4, found.length);
+		if (!mp_has_identity(now) || mp_same_identity(&found, known))
+			*now = found;
+	}
+out_free:
+	kfree(page);
+	return err;
+}
+
+/* The size that the device has now, in sectors, and its block size in bytes. */
+static int mp_ask_size(struct scsi_device *sdev, sector_t *sectors, unsigned int *block_size)
+{
+	static const u8 cdb16[16] = { SERVICE_ACTION_IN_16, SAI_READ_CAPACITY_16, [13] = 32 };
+	static const u8 cdb10[10] = { READ_CAPACITY };
+	u8 *answer;
+	u64 last;
+	int err;
+
+	answer = kmalloc(32, GFP_NOIO);
+	if (!answer)
+		return -ENOMEM;
+	err = -EOPNOTSUPP;
+	if (!sdev->no_read_capacity_16 && !sdev->try_rc_10_first)
+		err = mp_ask(sdev, cdb16, sizeof(cdb16), answer, 32, MP_ASK_TIMEOUT);
+	if (!err) {
+		last = be64_to_cpup((__be64 *)answer);
+		*block_size = be32_to_cpup((__be32 *)(answer + 8));
+	} else {
+		err = mp_ask(sdev, cdb10, sizeof(cdb10), answer, 8, MP_ASK_TIMEOUT);
+		last = be32_to_cpup((__be32 *)answer);
+		*block_size = be32_to_cpup((__be32 *)(answer + 4));
+	}
+	*sectors = (last + 1) * (*block_size >> SECTOR_SHIFT);
+	kfree(answer);
+	return err ?: *sectors ? 0 : -EIO;
+}
+
+/* What the device is now; @known is what it was. */
+int mp_ask_disk(struct scsi_device *sdev, const struct mp_disk *known,
+		       struct mp_disk *now)
+{
+	int err;
+
+	*now = *known;
+	if (mp_has_identity(&known->identity)) {
+		err = mp_ask_identity(sdev, &known->identity, &now->identity);
+		if (err)
+			return err;
+	}
+	/* What these say of their size is not what sd makes of it. */
+	if (sdev->fix_capacity || sdev->guess_capacity)
+		return 0;
+	err = mp_ask_size(sdev, &now->sectors, &now->block_size);
+	if (err != -ENOTCONN)
+		return err;
+	/* An inactive controller may know nothing of the size. */
+	now->sectors = known->sectors;
+	now->block_size = known->block_size;
+	return 0;
+}
+
+/* Demerits that the disk gives the path now, or a negative error if it does not answer. */
+static long mp_ask_access(struct scsi_device *sdev)
+{
+	static const u8 cdb[6] = { TEST_UNIT_READY };
+	/* It has the time that I/O has: who times out at a path in use has its host reset. */
+	int err = mp_ask(sdev, cdb, sizeof(cdb), NULL, 0, 0);
+
+	if (err == -ENOTCONN)
+		return BIT(MP_INACTIVE);
+	if (err)
+		return err;
+	/* If states have changed, the handler has just been told, and asks for them. */
+	msleep(MP_ACCESS_SETTLE);
+	switch (READ_ONCE(sdev->access_state) & SCSI_ACCESS_STATE_MASK) {
+	case SCSI_ACCESS_STATE_OPTIMAL:
+		return 0;
+	case SCSI_ACCESS_STATE_ACTIVE:
+	case SCSI_ACCESS_STATE_LBA:
+		return BIT(MP_NON_OPTIMISED);
+	default:
+		return BIT(MP_INACTIVE);
+	}
+}
+
+/* Has it only failed to read as its controller does no I/O? */
+bool mp_is_inactive(struct mp_path *path, struct scsi_device *sdev)
+{
+	long demerits;
+
+	if (!READ_ONCE(path->has_access))
+		return false;
+	demerits = mp_ask_access(sdev);
+	if (demerits < 0 || !(demerits & BIT(MP_INACTIVE)))
+		return false;
+	set_bit(MP_INACTIVE, &path->demerits);
+	return true;
+}
+
+/* scsi_dh_attach() looks if there is a handler, and then attaches one. */
+static DEFINE_MUTEX(mp_attach_lock);
+
+/*
+ * Does somebody keep the states of this device's ports?  Also after we have asked for
+ * it.  SCSI may be no part of the kernel: nothing of it is linked.
+ */
+static bool mp_attach_handler(struct scsi_device *sdev)
+{
+	int (*attach)(struct request_queue *q, const char *name);
+
+	if (!scsi_device_tpgs(sdev))
+		return false;
+	mutex_lock(&mp_attach_lock);
+	if (!sdev->handler) {
+		attach = symbol_get(scsi_dh_attach);
+		if (attach) {
+			attach(sdev->request_queue, "alua");
+			symbol_put(scsi_dh_attach);
+		}
+	}
+	mutex_unlock(&mp_attach_lock);
+	return sdev->handler && !strcmp(sdev->handler->name, "alua");
+}
+
+/*
+ * Have the disk make this path's controller the active one, as the handler knows how.
+ * Not another one right after it, and the same one later still: it may not help.
+ */
+static void mp_activate(struct mp_path *path, struct scsi_device *sdev)
+{
+	int (*activate)(struct request_queue *q, activate_complete fn, void *data);
+	struct mp_conf *conf = path->conf;
+	unsigned long pause;
+	bool now;
+
+	spin_lock_irq(&conf->lock);
+	pause = conf->activated == path ? 2 * MP_ACTIVATE_PAUSE : MP_ACTIVATE_PAUSE;
+	now = !conf->activated || time_after(jiffies, conf->activated_at + pause);
+	if (now) {
+		conf->activated = path;
+		conf->activated_at = jiffies;
+	}
+	spin_unlock_irq(&conf->lock);
+	activate = now ? symbol_get(scsi_dh_activate) : NULL;
+	if (!activate)
+		return;
+	activate(sdev->request_queue, NULL, NULL);
+	symbol_put(scsi_dh_activate);
+}
+
+/*
+ * The SCSI device of a path, or NULL; for mp_put_scsi_device().  The path may be
+ * removed meanwhile: nothing waits for who asks.  @joined becomes mp_path::joined.
+ */
+static struct scsi_device *mp_get_scsi_device(struct mp_path *path, u32 *joined)
+{
+	struct scsi_device *sdev = NULL;
+	struct md_rdev *rdev;
+
+	rcu_read_lock();
+	rdev = rcu_dereference(path->rdev);
+	if (rdev)
+		sdev = mp_scsi_device(rdev->bdev);
+	if (sdev) {
+		/* The open disk holds on to both until the RCU section ends. */
+		__module_get(sdev->host->hostt->module);
+		get_device(&sdev->sdev_gendev);
+	}
+	*joined = READ_ONCE(path->joined);	/* pairs with mp_fill_slot() */
+	rcu_read_unlock();
+	return sdev;
+}
+
+static void mp_put_scsi_device(struct scsi_device *sdev)
+{
+	struct module *module = sdev->host->hostt->module;
+
+	put_device(&sdev->sdev_gendev);
+	module_put(module);
+}
+
+static const char *mp_access_name(unsigned long demerits)
+{
+	if (demerits & BIT(MP_INACTIVE))
+		return "inactive";
+	return demerits & BIT(MP_NON_OPTIMISED) ? "active, but not optimised" : "active";
+}
+
+/* Have bios follow what the disk says.  False: it has said that before. */
+static bool mp_set_access(struct mp_path *path, const struct md_rdev *rdev, unsigned long access)
+{
+	struct mp_conf *conf = path->conf;
+
+	/* pairs with mp_rank() */
+	assign_bit(MP_NON_OPTIMISED, &path->demerits, access & BIT(MP_NON_OPTIMISED));
+	assign_bit(MP_INACTIVE, &path->demerits, access & BIT(MP_INACTIVE));
+	if (access == READ_ONCE(path->access))
+		return false;
+	WRITE_ONCE(path->access, access);
+	pr_info_ratelimited("md/multipath:%s: path %pg is %s, says the disk\n",
+			    mdname(conf->mddev), rdev->bdev, mp_access_name(access));
+	if (!(access & BIT(MP_INACTIVE)) && READ_ONCE(conf->state) != MP_WORKING) {
+		WRITE_ONCE(conf->probe_soon, true);	/* pairs with mp_probe_again() */
+		md_wakeup_thread(conf->retry_thread);
+	}
+	return true;
+}
+
+/*
+ * What came of asking about a path that is accused of @accused, if of anything.  One
+ * that is inactive is not to blame, nor one whose state has changed meanwhile.  If the
+ * disk could not be asked (no tag, no memory), the path stays accused until it can.
+ */
+static void mp_hear_access(struct mp_path *path, struct md_rdev *rdev, long demerits,
+			   enum mp_reason accused)
+{
+	bool innocent = false;
+
+	if (demerits >= 0) {
+		innocent = mp_set_access(path, rdev, demerits) || demerits & BIT(MP_INACTIVE);
+	} else if (demerits != -EIO) {
+		cmpxchg(&path->accused, MP_NO_REASON, accused);
+		return;
+	}
+	if (accused && !innocent)
+		mp_fail_path(path, rdev, accused);
+	else if (demerits == -EIO && READ_ONCE(path->conf->state) != MP_WORKING)
+		mp_fail_path(path, rdev, MP_PROBE_ERROR);
+	else if (demerits == -EIO)
+		mp_suspect(path);
+}
+
+/* Nothing waits for it but free(); what it allocates waits for no I/O. */
+void mp_access_work(struct work_struct *work)
+{
+	struct mp_path *path = container_of(work, struct mp_path, access_work.work);
+	enum mp_reason accused = xchg(&path->accused, MP_NO_REASON);	/* mp_accuse_path() */
+	unsigned int flags = memalloc_noio_save();
+	struct mp_conf *conf = path->conf;
+	struct scsi_device *sdev;
+	struct md_rdev *rdev;
+	bool is_told;
+	long demerits = 0;
+	u32 joined;
+
+	sdev = mp_get_scsi_device(path, &joined);
+	is_told = sdev && mp_attach_handler(sdev);
+	if (is_told && mp_path_is_live(path))
+		demerits = mp_ask_access(sdev);
+
+	rcu_read_lock();
+	rdev = rcu_dereference(path->rdev);
+	if (rdev && READ_ONCE(path->joined) == joined) {
+		WRITE_ONCE(path->has_access, is_told);	/* pairs with mp_accuse_path() */
+		if (mp_rdev_live(rdev))
+			mp_hear_access(path, rdev, demerits, accused);
+	}
+	rcu_read_unlock();
+
+	if (demerits > 0 && demerits & BIT(MP_INACTIVE) && READ_ONCE(conf->state) != MP_WORKING)
+		mp_activate(path, sdev);
+	/* The handler's module may not have been there yet; loading it needs no rescuer. */
+	if (is_told)
+		queue_delayed_work(conf->checker, &path->access_work, MP_ACCESS_INTERVAL);
+	else if (sdev && scsi_device_tpgs(sdev))
+		queue_delayed_work(system_long_wq, &path->access_work, MP_ATTACH_INTERVAL);
+	if (sdev)
+		mp_put_scsi_device(sdev);
+	memalloc_noio_restore(flags);
+}
+
+/*
+ * Called by md core without reconfig_mutex, which none of these may take:
+ * free() waits for them while it is held.
+ */

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sysfs.c: tunables and counters, in /sys/block/mdX/md/
+ */
+
+#include <linux/blkdev.h>
+#include <linux/sysfs.h>
+#include "md.h"
+#include "multipath.h"
+
+/*
+ * Most disk arrays with two controllers say which of them a LUN belongs to (SCSI's
+ * ALUA), and some refuse I/O over the other.  The kernel's handler for that, scsi_dh_alua,
+ * asks for the states of all ports and keeps them in each scsi_device, but only if
+ * somebody attaches it, and only when a command is answered with the attention that
+ * they have changed; nothing else brings that to a path that has no I/O.  So each path
+ * gets a TEST UNIT READY a second, which also tells when it is alive but inactive (R14).
+ */
+
+/* Show one value in a file of its own; conf is the array's. */
+#define MP_SHOW(name, format, value)						\
+static ssize_t name##_show(struct mddev *mddev, char *page)			\
+{										\
+	const struct mp_conf *conf = mddev->private;				\
+										\
+	return sysfs_emit(page, format "\n", value);				\
+}
+
+MP_SHOW(no_path_retry, "%d", READ_ONCE(conf->no_path_retry))
+
+static ssize_t no_path_retry_store(struct mddev *mddev, const char *page, size_t len)
+{
+	int seconds;
+
+	if (kstrtoint(page, 10, &seconds) || seconds < -1 || seconds > MP_MAX_NO_PATH_RETRY)
+		return -EINVAL;
+	mp_set_no_path_retry(mddev->private, seconds);
+	return len;
+}
+
+/* Seconds that I/O waits when no path works: 0 not at all, -1 for ever. */
+static struct md_sysfs_entry mp_no_path_retry =
+	__ATTR(no_path_retry, 0644, no_path_retry_show, no_path_retry_store);
+
+MP_SHOW(probe_interval, "%u", READ_ONCE(conf->probe_interval))
+
+static ssize_t probe_interval_store(struct mddev *mddev, const char *page, size_t len)
+{
+	struct mp_conf *conf = mddev->private;
+	unsigned int seconds;
+
+	if (kstrtouint(page, 10, &seconds) || !seconds || seconds > MP_MAX_PROBE_INTERVAL)
+		return -EINVAL;
+	WRITE_ONCE(conf->probe_interval, seconds);
+	md_wakeup_thread(conf->retry_thread);
+	return len;
+}
+
+/* Seconds between two probes of a path that does not work. */
+static struct md_sysfs_entry mp_probe_interval_entry =
+	__ATTR(probe_interval, 0644, probe_interval_show, probe_interval_store);
+
+/* The slot whose device has this name, as in /proc/mdstat. */
+static struct mp_path *__mp_path_named(struct mp_conf *conf, const char *name)
+{
+	char own[BDEVNAME_SIZE];
+	struct mp_path *path;
+
+	lockdep_assert_held(&conf->lock);
+
+	mp_for_each_path(path, conf) {
+		struct md_rdev *rdev = mp_rdev(path);
+
+		if (!rdev)
+			continue;
+		snprintf(own, sizeof(own), "%pg", rdev->bdev);
+		if (sysfs_streq(name, own))
+			return path;
+	}
+	return NULL;
+}
+
+/* Let a probe bring a path back that a user has failed, or end its hold-down. */
+static ssize_t reinstate_store(struct mddev *mddev, const char *page, size_t len)
+{
+	struct mp_conf *conf = mddev->private;
+	struct mp_path *path;
+
+	spin_lock_irq(&conf->lock);
+	path = __mp_path_named(conf, page);
+	if (path && !mp_rdev_live(mp_rdev(path))) {
+		path->hold = 0;
+		path->failed_at = jiffies;
+		path->probed_at = jiffies - mp_probe_interval(conf);
+		WRITE_ONCE(path->heals, true);
+	}
+	spin_unlock_irq(&conf->lock);
+	if (!path)
+		return -EINVAL;
+	md_wakeup_thread(conf->retry_thread);
+	return len;
+}
+
+/* The name of a failed path, as in /proc/mdstat. */
+static struct md_sysfs_entry mp_reinstate =
+	__ATTR(reinstate, 0200, NULL, reinstate_store);
+
+MP_SHOW(stall_timeout, "%u", READ_ONCE(conf->stall_timeout))
+
+static ssize_t stall_timeout_store(struct mddev *mddev, const char *page, size_t len)
+{
+	struct mp_conf *conf = mddev->private;
+	unsigned int ms;
+
+	if (kstrtouint(page, 10, &ms) || ms > MP_MAX_STALL_TIMEOUT)
+		return -EINVAL;
+	WRITE_ONCE(conf->stall_timeout, ms);
+	mod_delayed_work(system_long_wq, &conf->watch_work, 0);
+	return len;
+}
+
+/* Milliseconds without an answer after which new I/O goes to other paths; 0: never. */
+static struct md_sysfs_entry mp_stall_timeout =
+	__ATTR(stall_timeout, 0644, stall_timeout_show, stall_timeout_store);
+
+static const char * const mp_policy_names[MP_POLICIES] = {
+	[MP_FAILOVER]		= "failover",
+	[MP_ROUND_ROBIN]	= "round-robin",
+	[MP_QUEUE_DEPTH]	= "queue-depth",
+	[MP_NUMA]		= "numa",
+};
+
+MP_SHOW(iopolicy, "%s", mp_policy_names[READ_ONCE(conf->policy)])
+
+static ssize_t iopolicy_store(struct mddev *mddev, const char *page, size_t len)
+{
+	struct mp_conf *conf = mddev->private;
+	int policy = sysfs_match_string(mp_policy_names, page);
+
+	if (policy < 0)
+		return policy;
+	WRITE_ONCE(conf->policy, policy);
+	return len;
+}
+
+/* Which of the paths that are equally good a bio goes to. */
+static struct md_sysfs_entry mp_iopolicy =
+	__ATTR(iopolicy, 0644, iopolicy_show, iopolicy_store);
+
+static const char * const mp_reason_names[MP_REASONS] = {
+	[MP_NO_REASON]		= "-",
+	[MP_IO_ERROR]		= "io-error",
+	[MP_OUTDONE]		= "outdone",
+	[MP_PROBE_ERROR]	= "probe",
+	[MP_SUPERBLOCK_ERROR]	= "superblock",
+	[MP_BY_USER]		= "user",
+};
+
+/* What a line of paths takes at most. */
+#define MP_PATHS_LINE		128
+
+static const char *mp_path_state_name(const struct mp_conf *conf, const struct mp_path *path,
+				      const struct md_rdev *rdev)
+{
+	if (!mp_rdev_live(rdev))
+		return "failed";
+	if (conf->state != MP_WORKING && conf->nr_live == 1)
+		return "down";
+	if (path->demerits & BIT(MP_INACTIVE))
+		return "inactive";
+	if (path->demerits & BIT(MP_STALLED))
+		return "stalled";
+	return path->demerits & BIT(MP_NON_OPTIMISED) ? "non-optimised" : "live";
+}
+
+/* Milliseconds that a failed path still is held out. */
+static unsigned int mp_hold_left(const struct mp_path *path)
+{
+	unsigned long until = path->failed_at + path->hold;
+
+	return path->heals && time_before(jiffies, until) ?
+		jiffies_to_msecs(until - jiffies) : 0;
+}
+
+static int mp_show_path(const struct mp_conf *conf, const struct mp_path *path,
+			const struct md_rdev *rdev, char *page, int at)
+{
+	return sysfs_emit_at(page, at, "%u %pg %s %s %d %ld %lu %u %u %u\n",
+			     path->slot, rdev->bdev, mp_path_state_name(conf, path, rdev),
+			     mp_reason_names[path->reason],
+			     blk_status_to_errno(READ_ONCE(path->last_error)),
+			     mp_in_flight(path), mp_ios(path) - path->ios_before,
+			     path->failures, path->reinstatements, mp_hold_left(path));
+}
+
+static ssize_t paths_show(struct mddev *mddev, char *page)
+{
+	struct mp_conf *conf = mddev->private;
+	const struct mp_path *path;
+	int length;
+
+	length = sysfs_emit(page,
+			    "slot path state reason error in_flight ios failures reinstatements hold_ms\n");
+	spin_lock_irq(&conf->lock);
+	mp_for_each_path(path, conf) {
+		const struct md_rdev *rdev = mp_rdev(path);
+
+		if (rdev && length < PAGE_SIZE - MP_PATHS_LINE)
+			length += mp_show_path(conf, path, rdev, page, length);
+	}
+	spin_unlock_irq(&conf->lock);
+	return length;
+}
+
+/* A line for each path that has a slot; what it counts begins when the path joins. */
+static struct md_sysfs_entry mp_paths = __ATTR(paths, 0444, paths_show, NULL);
+
+MP_SHOW(degraded, "%d", READ_ONCE(conf->mddev->degraded))
+
+/* How many of the paths are not live. */
+static struct md_sysfs_entry mp_degraded = __ATTR(degraded, 0444, degraded_show, NULL);
+
+#define MP_COUNTER(name, counter)						\
+static ssize_t name##_show(struct mddev *mddev, char *page)			\
+{										\
+	const struct mp_conf *conf = mddev->private;				\
+										\
+	return sysfs_emit(page, "%lld\n", atomic64_read(&conf->counter));	\
+}										\
+										\
+static struct md_sysfs_entry mp_##name = __ATTR(name, 0444, name##_show, NULL)
+
+/* Since the array was started; named as NVMe's. */
+MP_COUNTER(multipath_failover_count, failovers);
+MP_COUNTER(io_requeue_no_usable_path_count, parkings);
+MP_COUNTER(io_fail_no_available_path_count, refusals);
+
+static struct attribute *mp_attributes[] = {
+	&mp_degraded.attr,
+	&mp_paths.attr,
+	&mp_multipath_failover_count.attr,
+	&mp_io_requeue_no_usable_path_count.attr,
+	&mp_io_fail_no_available_path_count.attr,
+	&mp_iopolicy.attr,
+	&mp_stall_timeout.attr,
+	&mp_no_path_retry.attr,
+	&mp_probe_interval_entry.attr,
+	&mp_reinstate.attr,
+	NULL
+};
+
+const struct attribute_group mp_attribute_group = {
+	.attrs = mp_attributes,
+};
