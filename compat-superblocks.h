@@ -39,7 +39,7 @@ MODULE_PARM_DESC(superblocks, "let md core take arrays with superblocks");
 static atomic_t mp_superblocks_changed = ATOMIC_INIT(0);
 
 /* Without this the kernel would call NULL for who gives it a value. */
-static int mp_set_nothing(const char *value, const struct kernel_param *param)
+static int mp_refuse_write(const char *value, const struct kernel_param *param)
 {
 	return -EPERM;
 }
@@ -49,7 +49,7 @@ static int mp_show_changed(char *page, const struct kernel_param *param)
 	return sysfs_emit(page, "%d\n", atomic_read(&mp_superblocks_changed));
 }
 
-module_param_call(superblocks_changed, mp_set_nothing, mp_show_changed, NULL, 0444);
+module_param_call(superblocks_changed, mp_refuse_write, mp_show_changed, NULL, 0444);
 MODULE_PARM_DESC(superblocks_changed, "how often md core's reading of one was changed (to be read only)");
 
 /* Metadata 1.x is little-endian, and 0.90 as the CPU is; both have their version there. */
@@ -61,7 +61,7 @@ static bool mp_is_metadata_1(const struct md_rdev *rdev)
 }
 
 /* Does the superblock that was read from this path belong to an array of paths? */
-static bool mp_is_of_paths(const struct md_rdev *rdev)
+static bool mp_is_multipath_superblock(const struct md_rdev *rdev)
 {
 	const void *sb = page_address(rdev->sb_page);
 
@@ -89,7 +89,7 @@ struct mp_load {
 	int		desc_nr;	/* that md core gave it; -1: none yet */
 };
 
-static int mp_load_begins(struct kretprobe_instance *call, struct pt_regs *regs)
+static int mp_load_entry(struct kretprobe_instance *call, struct pt_regs *regs)
 {
 	struct mp_load *load = (struct mp_load *)call->data;
 
@@ -102,7 +102,7 @@ static int mp_load_begins(struct kretprobe_instance *call, struct pt_regs *regs)
 static int mp_missed(void);
 
 /* Who was missed has the number that it read, and so was refused, or takes another's. */
-static void mp_tell_missed(void)
+static void mp_log_missed(void)
 {
 	static atomic_t told = ATOMIC_INIT(0);
 	int missed = mp_missed();
@@ -117,15 +117,15 @@ static void mp_tell_missed(void)
  * the superblocks of spares when it looks for the newest; a path is no spare, whatever
  * the role of the number that it has read.
  */
-static int mp_load_ends(struct kretprobe_instance *call, struct pt_regs *regs)
+static int mp_load_return(struct kretprobe_instance *call, struct pt_regs *regs)
 {
 	const struct mp_load *load = (struct mp_load *)call->data;
 	int ret = (int)regs_return_value(regs);
 	bool is_newer;
 
-	if (ret < 0 || !mp_is_of_paths(load->rdev))
+	if (ret < 0 || !mp_is_multipath_superblock(load->rdev))
 		return 0;
-	mp_tell_missed();
+	mp_log_missed();
 	is_newer = !load->refdev || mp_events(load->rdev) > mp_events(load->refdev);
 	if (load->rdev->desc_nr != load->desc_nr || ret != is_newer)
 		atomic_inc(&mp_superblocks_changed);
@@ -149,7 +149,7 @@ struct mp_validate {
  * super_90_validate() looks up the number's role without a look at the number, which is
  * -1 for a path that is added, and can be more than a superblock has.
  */
-static int mp_validate_begins(struct kretprobe_instance *call, struct pt_regs *regs)
+static int mp_validate_entry(struct kretprobe_instance *call, struct pt_regs *regs)
 {
 	struct mp_validate *validate = (struct mp_validate *)call->data;
 	struct md_rdev *rdev = (struct md_rdev *)regs_get_kernel_argument(regs, 2);
@@ -158,7 +158,7 @@ static int mp_validate_begins(struct kretprobe_instance *call, struct pt_regs *r
 	validate->rdev = rdev;
 	validate->desc_nr = rdev->desc_nr;
 	validate->is_first = !validate->mddev->raid_disks;
-	if (mp_is_of_paths(rdev) && !mp_is_metadata_1(rdev) &&
+	if (mp_is_multipath_superblock(rdev) && !mp_is_metadata_1(rdev) &&
 	    (rdev->desc_nr < 0 || rdev->desc_nr >= MD_SB_DISKS))
 		rdev->desc_nr = 0;
 	return 0;
@@ -185,7 +185,7 @@ static int mp_slot_in_list(const struct mddev *mddev, const struct md_rdev *rdev
  * The flags that one path had when the superblock was written are not all paths'.
  * Who is added later has no number and no role: multipath_hot_add_disk() gives it a slot.
  */
-static int mp_validate_ends(struct kretprobe_instance *call, struct pt_regs *regs)
+static int mp_validate_return(struct kretprobe_instance *call, struct pt_regs *regs)
 {
 	const unsigned long of_one = BIT(WriteMostly) | BIT(FailFast) | BIT(Journal) |
 				     BIT(Replacement) | BIT(Faulty) | BIT(In_sync);
@@ -196,7 +196,7 @@ static int mp_validate_ends(struct kretprobe_instance *call, struct pt_regs *reg
 	unsigned long flags = 0;
 	int slot = -1;
 
-	if (!mp_is_of_paths(rdev))
+	if (!mp_is_multipath_superblock(rdev))
 		return 0;
 	rdev->desc_nr = validate->desc_nr;
 	if (err && (validate->is_first || mddev->pers))
@@ -227,8 +227,8 @@ static int mp_validate_ends(struct kretprobe_instance *call, struct pt_regs *reg
 /* MP_PROBE(<function of md core>, <load or validate>) */
 #define MP_PROBE(function, what) (&(struct kretprobe) {		\
 	.kp.symbol_name	= MP_OF_MD #function,			\
-	.entry_handler	= mp_##what##_begins,			\
-	.handler	= mp_##what##_ends,			\
+	.entry_handler	= mp_##what##_entry,			\
+	.handler	= mp_##what##_return,			\
 	.data_size	= sizeof(struct mp_##what),		\
 	.maxactive	= MP_CALLS,				\
 })
@@ -256,7 +256,7 @@ static int mp_show_missed(char *page, const struct kernel_param *param)
 	return sysfs_emit(page, "%d\n", mp_missed());
 }
 
-module_param_call(superblocks_missed, mp_set_nothing, mp_show_missed, NULL, 0444);
+module_param_call(superblocks_missed, mp_refuse_write, mp_show_missed, NULL, 0444);
 MODULE_PARM_DESC(superblocks_missed, "how often it was not, as too many were being read at once: assemble such an array again (to be read only)");
 
 static int mp_probe_superblocks(void)
@@ -283,7 +283,7 @@ static inline void mp_unprobe_superblocks(void)
 #endif
 
 /**
- * mp_take_superblocks() - have md core take arrays with superblocks of our level
+ * mp_enable_superblocks() - have md core take arrays with superblocks of our level
  * @err: of the registration of the personality, after which this is called
  *
  * Without them --build still works, so a failure is said, and is none of the module's.
@@ -291,7 +291,7 @@ static inline void mp_unprobe_superblocks(void)
  * Context: sleeps.
  * Return: @err.
  */
-static int __init mp_take_superblocks(int err)
+static int __init mp_enable_superblocks(int err)
 {
 	int failure;
 
@@ -309,7 +309,7 @@ static int __init mp_take_superblocks(int err)
 	return 0;
 }
 
-static void mp_leave_superblocks(void)
+static void mp_disable_superblocks(void)
 {
 	if (mp_superblocks)
 		mp_unprobe_superblocks();

@@ -69,8 +69,8 @@ static inline char *mdname(struct mddev *mddev)
  * compat-superblocks.h has these two, for multipath.c alone.
  */
 #ifdef LEVEL_MULTIPATH
-#define mp_take_superblocks(err)	(err)
-#define mp_leave_superblocks()
+#define mp_enable_superblocks(err)	(err)
+#define mp_disable_superblocks()
 #endif
 
 /*
@@ -83,10 +83,10 @@ static inline char *mdname(struct mddev *mddev)
 #endif
 
 #define register_md_submodule(personality_head)			\
-	mp_take_superblocks(mp_register(personality_head))
+	mp_enable_superblocks(mp_register(personality_head))
 #define unregister_md_submodule(personality_head)		\
 	do {							\
-		mp_leave_superblocks();				\
+		mp_disable_superblocks();				\
 		mp_unregister(personality_head);		\
 	} while (0)
 

@@ -25,7 +25,7 @@ static const char *mp_identity_text(const struct mp_identity *identity,
 }
 
 /* What the kernel knows of the device's identity, from when it was found. */
-static void mp_known_identity(struct block_device *bdev, struct mp_identity *identity)
+static void mp_cached_identity(struct block_device *bdev, struct mp_identity *identity)
 {
 	static const enum blk_unique_id types[] = { BLK_UID_NAA, BLK_UID_EUI64 };
 	struct gendisk *disk = bdev->bd_disk;
@@ -44,9 +44,9 @@ static void mp_known_identity(struct block_device *bdev, struct mp_identity *ide
 	}
 }
 
-void mp_known_disk(struct block_device *bdev, struct mp_disk *disk)
+void mp_cached_disk(struct block_device *bdev, struct mp_disk *disk)
 {
-	mp_known_identity(bdev, &disk->identity);
+	mp_cached_identity(bdev, &disk->identity);
 	disk->sectors = get_capacity(bdev->bd_disk);
 	disk->block_size = bdev_logical_block_size(bdev);
 }
@@ -59,7 +59,7 @@ static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 	char id_now[MP_IDENTITY_LENGTH], id_was[MP_IDENTITY_LENGTH];
 
 	if (!mp_same_identity(&now->identity, &was->identity)) {
-		if (!path->refused)
+		if (!path->wrong_disk_logged)
 			pr_warn("md/multipath:%s: path %pg is not used: it leads to disk %s, and not to %s\n",
 				name, mp_rdev(path)->bdev,
 				mp_identity_text(&now->identity, id_now),
@@ -69,7 +69,7 @@ static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 	if ((now->sectors != READ_ONCE(was->sectors) &&
 	     now->sectors != mp_live_sectors(path->conf)) ||
 	    now->block_size != was->block_size) {
-		if (!path->refused)
+		if (!path->wrong_disk_logged)
 			pr_warn("md/multipath:%s: path %pg is not used: its disk has %llu sectors and blocks of %u bytes, and had %llu and %u\n",
 				name, mp_rdev(path)->bdev, now->sectors, now->block_size,
 				was->sectors, was->block_size);
@@ -88,7 +88,7 @@ static bool mp_has_room(struct mp_path *path, const struct md_rdev *rdev)
 
 	if (size >= rdev->data_offset && size - rdev->data_offset >= needed)
 		return true;
-	if (!path->refused)
+	if (!path->wrong_disk_logged)
 		pr_warn("md/multipath:%s: path %pg is not used: it has %llu sectors, and should have %llu after the first %llu: rescan the device, or set the size again\n",
 			mdname(mddev), rdev->bdev, size, needed, rdev->data_offset);
 	return false;
@@ -130,10 +130,10 @@ static enum mp_probe_state mp_check_superblock(struct mp_path *path, struct md_r
 	if (submit_bio_wait(&bio)) {
 		result = MP_PROBE_FAILED;
 	} else if (!mp_is_our_superblock(mddev, page_address(page))) {
-		if (!path->refused)
+		if (!path->wrong_disk_logged)
 			pr_warn("md/multipath:%s: path %pg is not used: its disk has no superblock of this array\n",
 				mdname(mddev), rdev->bdev);
-		result = MP_PROBE_STRANGER;
+		result = MP_PROBE_WRONG_DISK;
 	}
 	bio_uninit(&bio);
 	__free_page(page);
@@ -145,31 +145,31 @@ static enum mp_probe_state mp_check_superblock(struct mp_path *path, struct md_r
  *
  * Context: sleeps, up to the lower driver's timeout.  The path's in_flight is raised.
  *
- * Return: MP_PROBE_SAME_DISK; MP_PROBE_STRANGER after a line that says so, which
+ * Return: MP_PROBE_SAME_DISK; MP_PROBE_WRONG_DISK after a line that says so, which
  * comes once; MP_PROBE_FAILED when the disk did not say, or there was no memory.
  */
 enum mp_probe_state mp_check_disk(struct mp_path *path)
 {
 	struct md_rdev *rdev = mp_rdev(path);
 	struct scsi_device *sdev = mp_scsi_device(rdev->bdev);
-	enum mp_probe_state result = MP_PROBE_STRANGER;
+	enum mp_probe_state result = MP_PROBE_WRONG_DISK;
 	struct mp_disk now;
 
 	if (!sdev)
-		mp_known_disk(rdev->bdev, &now);
-	else if (mp_ask_disk(sdev, &path->disk, &now))
+		mp_cached_disk(rdev->bdev, &now);
+	else if (mp_query_disk(sdev, &path->disk, &now))
 		return MP_PROBE_FAILED;
 
 	/* It could not be read: for no other reason, and its id has to do. */
-	if (path->probe_was_in_vain &&
+	if (path->probe_read_failed &&
 	    (!sdev || !mp_has_identity(&now.identity) || !mp_is_inactive(path, sdev) ||
 	     get_capacity(rdev->bdev->bd_disk) != now.sectors))
 		return MP_PROBE_FAILED;
 	if (mp_is_same_disk(path, &now) && mp_has_room(path, rdev))
-		result = path->probe_was_in_vain ? MP_PROBE_SAME_DISK :
+		result = path->probe_read_failed ? MP_PROBE_SAME_DISK :
 						   mp_check_superblock(path, rdev);
 	if (result != MP_PROBE_FAILED)
-		path->refused = result == MP_PROBE_STRANGER;
+		path->wrong_disk_logged = result == MP_PROBE_WRONG_DISK;
 	return result;
 }
 
@@ -202,19 +202,19 @@ static int mp_compare_identity(struct mp_conf *conf, struct block_device *bdev,
  * Return: 0; -EINVAL if it leads to another disk, -EIO if it does not say, each after
  * a line.
  */
-int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool ask)
+int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool query)
 {
 	struct scsi_device *sdev = mp_scsi_device(bdev);
 	struct mp_identity known, now;
 
-	mp_known_identity(bdev, &known);
+	mp_cached_identity(bdev, &known);
 	if (!mp_has_identity(&known)) {
 		pr_info("md/multipath:%s: %pg has no id: that it leads to the array's disk can't be checked\n",
 			mdname(conf->mddev), bdev);
 		return 0;
 	}
 	now = known;
-	if (ask && sdev && mp_ask_identity(sdev, &known, &now)) {
+	if (query && sdev && mp_query_identity(sdev, &known, &now)) {
 		pr_warn("md/multipath:%s: %pg does not say which disk it leads to: add it when it does\n",
 			mdname(conf->mddev), bdev);
 		return -EIO;
@@ -238,7 +238,7 @@ static struct md_rdev *mp_other_path(struct mddev *mddev, const struct md_rdev *
  * The size of a path, in sectors.  The last one keeps its slot when its device has gone, and
  * a disk that has gone says 0: then it is what it was.
  */
-static sector_t mp_size_of_path(struct mddev *mddev, const struct md_rdev *rdev)
+static sector_t mp_path_sectors(struct mddev *mddev, const struct md_rdev *rdev)
 {
 	struct mp_conf *conf = mddev->private;
 	sector_t size = bdev_nr_sectors(rdev->bdev);
@@ -274,10 +274,10 @@ int mp_check_path(struct mddev *mddev, struct md_rdev *rdev)
 			rdev->data_offset + mddev->dev_sectors);
 		return -ENOSPC;
 	}
-	if (other && size != mp_size_of_path(mddev, other)) {
+	if (other && size != mp_path_sectors(mddev, other)) {
 		pr_warn("md/multipath:%s: %pg has %llu sectors, %pg has %llu: not paths to one disk\n",
 			mdname(mddev), rdev->bdev, size, other->bdev,
-			mp_size_of_path(mddev, other));
+			mp_path_sectors(mddev, other));
 		return -EINVAL;
 	}
 	if (other && rdev->data_offset != other->data_offset) {

@@ -28,7 +28,7 @@ struct mp_magazine {
 static DEFINE_PER_CPU(struct mp_magazine, mp_magazines);
 
 /* Its rank is 0, in a few instructions: live, not write-mostly, and without demerits. */
-static bool mp_is_faultless(const struct mp_path *path)
+static bool mp_has_best_rank(const struct mp_path *path)
 {
 	const unsigned long mask = BIT(In_sync) | BIT(Faulty) | BIT(WriteMostly);
 	struct md_rdev *rdev = rcu_dereference_sched(path->rdev);
@@ -45,7 +45,7 @@ static bool mp_is_faultless(const struct mp_path *path)
  * so that who shuts the gate or clears the slot has only to wait for a grace
  * period, and from then on the sum of in_flight can but fall:
  *
- *	CPU0 mp_shut_gate()			CPU1 here
+ *	CPU0 mp_freeze()			CPU1 here
  *	gate++, barred				rcu_read_lock_sched()
  *	synchronize_rcu()			barred? no
  *	  waits for CPU1			this_cpu_inc(begun)
@@ -61,13 +61,13 @@ static __always_inline struct mp_path *mp_take_path(struct mp_conf *conf, u64 tr
 	struct mp_path *path;
 
 	rcu_read_lock_sched();
-	if (unlikely(READ_ONCE(conf->barred))) {	/* pairs with __mp_set_barred() */
+	if (unlikely(READ_ONCE(conf->blocked))) {	/* pairs with __mp_set_blocked() */
 		path = ERR_PTR(-EBUSY);
 	} else {
 		/* What nearly all bios of most arrays want. */
 		path = conf->paths[0];
 		if (unlikely(tried || READ_ONCE(conf->policy) != MP_FAILOVER ||
-			     !mp_is_faultless(path)))
+			     !mp_has_best_rank(path)))
 			path = mp_choose_path(conf, tried);
 		if (likely(path))
 			*ticket = mp_count(conf, path);
@@ -87,7 +87,7 @@ void mp_put_path(struct mp_conf *conf, struct mp_path *path, u8 ticket)
 	this_cpu_inc(path->tally->ended[ticket & MP_TICKET_EPOCH]);
 	if (unlikely(ticket & MP_TICKET_DEPTH))
 		atomic_dec(&path->depth);
-	if (likely(!READ_ONCE(conf->barred))) {	/* pairs with mp_shut_gate() */
+	if (likely(!READ_ONCE(conf->blocked))) {	/* pairs with mp_freeze() */
 		rcu_read_unlock_sched();
 		return;
 	}
@@ -206,13 +206,13 @@ static struct mp_io *mp_alloc_io(struct mp_conf *conf, struct bio *master)
 	io->conf = conf;
 	io->path = NULL;
 	io->accounted = false;
-	io->patient = false;
+	io->no_failfast = false;
 	io->path_error = false;
 	io->second_round = false;
 	io->error = BLK_STS_OK;
 	io->round = READ_ONCE(conf->round);	/* pairs with __mp_set_state() */
 	io->tried = 0;
-	io->doubted = 0;
+	io->ambiguous = 0;
 	if (likely(kind == MP_IN_PLACE))
 		mp_save(io, master);
 	else
@@ -257,7 +257,7 @@ void mp_exit_reserves(struct mp_conf *conf)
 }
 
 /* What the lower driver gets. */
-struct bio *mp_bio_down(struct mp_io *io)
+struct bio *mp_lower_bio(struct mp_io *io)
 {
 	return unlikely(io->cloned) ? mp_clone_of(io) : io->master;
 }
@@ -326,29 +326,29 @@ enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
 	case BLK_STS_DURATION_LIMIT:
 	case BLK_STS_ZONE_OPEN_RESOURCE:
 	case BLK_STS_ZONE_ACTIVE_RESOURCE:
-		return MP_ANSWER;
+		return MP_FINAL;
 
 	case BLK_STS_AGAIN:
-		return opf & REQ_NOWAIT ? MP_ANSWER : MP_BUSY;
+		return opf & REQ_NOWAIT ? MP_FINAL : MP_BUSY;
 
 	/*
 	 * A path may have stopped to take REQ_NOWAIT since it joined, as a dm device
 	 * does with another table.  The retry goes without it.
 	 */
 	case BLK_STS_NOTSUPP:
-		return opf & REQ_NOWAIT ? MP_BUSY : MP_ANSWER;
+		return opf & REQ_NOWAIT ? MP_BUSY : MP_FINAL;
 
 	case BLK_STS_RESOURCE:
 	case BLK_STS_DEV_RESOURCE:
 		return MP_BUSY;
 
 	default:		/* IOERR and TIMEOUT, and what is not known yet */
-		return MP_DOUBTFUL;
+		return MP_AMBIGUOUS;
 	}
 }
 
 /* Not an answer of the device, which has not seen the bio: the kernel gave it back. */
-static bool mp_is_unasked(blk_status_t status, blk_opf_t opf)
+static bool mp_not_issued(blk_status_t status, blk_opf_t opf)
 {
 	return status == BLK_STS_AGAIN || status == BLK_STS_RESOURCE ||
 	       status == BLK_STS_DEV_RESOURCE ||
@@ -359,7 +359,7 @@ static bool mp_is_unasked(blk_status_t status, blk_opf_t opf)
  * R2: another path did what these could not, so the error was theirs.  A slot
  * may hold another rdev by now, which joined after the doubt and is innocent.
  */
-static void mp_blame_doubted(const struct mp_io *io)
+static void mp_suspect_ambiguous_paths(const struct mp_io *io)
 {
 	struct mp_conf *conf = io->conf;
 	struct mp_path *path;
@@ -368,20 +368,20 @@ static void mp_blame_doubted(const struct mp_io *io)
 	mp_for_each_path(path, conf) {
 		struct md_rdev *rdev = rcu_dereference(path->rdev);
 
-		if (!(io->doubted & BIT_ULL(path->slot)) || path == io->path || !rdev)
+		if (!(io->ambiguous & BIT_ULL(path->slot)) || path == io->path || !rdev)
 			continue;
 		/* pairs with mp_fill_slot() */
 		if ((s32)(READ_ONCE(path->joined) - io->generation) <= 0)
-			mp_accuse_path(path, rdev, MP_OUTDONE);
+			mp_suspect_path(path, rdev, MP_FAILED_OVER);
 	}
 	rcu_read_unlock();
 }
 
-static void mp_doubt_path(struct mp_io *io)
+static void mp_note_ambiguous(struct mp_io *io)
 {
-	if (!io->doubted)
+	if (!io->ambiguous)
 		io->generation = READ_ONCE(io->conf->generation);
-	io->doubted |= BIT_ULL(io->path->slot);
+	io->ambiguous |= BIT_ULL(io->path->slot);
 }
 
 /*
@@ -450,8 +450,8 @@ static void mp_end_io(struct bio *bio)
 	blk_status_t status = bio->bi_status;
 
 	if (likely(!status)) {
-		if (unlikely(io->doubted))
-			mp_blame_doubted(io);
+		if (unlikely(io->ambiguous))
+			mp_suspect_ambiguous_paths(io);
 		mp_finish(io, BLK_STS_OK);
 		return;
 	}
@@ -459,31 +459,31 @@ static void mp_end_io(struct bio *bio)
 	if (!io->error)
 		io->failed_since = jiffies;
 	WRITE_ONCE(io->path->last_error, status);
-	if (mp_is_unasked(status, bio->bi_opf))
-		this_cpu_inc(io->path->tally->unasked);
+	if (mp_not_issued(status, bio->bi_opf))
+		this_cpu_inc(io->path->tally->not_issued);
 
 	switch (mp_classify(status, bio->bi_opf)) {
-	case MP_ANSWER:
+	case MP_FINAL:
 		mp_finish(io, status);
 		return;
 	case MP_PATH_ERROR:
 		io->path_error = true;
 		mp_fail_path(io->path, mp_rdev(io->path), MP_IO_ERROR);
 		break;
-	case MP_DOUBTFUL:
+	case MP_AMBIGUOUS:
 		/* Of a controller that does no I/O, it is no word of the disk (R14). */
 		if (test_bit(MP_INACTIVE, &io->path->demerits)) {
 			io->path_error = true;
 			break;
 		}
 		/* It may be the disk's, so it says more than a path's error. */
-		if (!io->doubted)
+		if (!io->ambiguous)
 			io->error = status;
 		io->path_error = false;
-		mp_doubt_path(io);
+		mp_note_ambiguous(io);
 		/* No other path will be asked, so a probe has to find out. */
 		if (bio->bi_opf & REQ_RAHEAD)
-			mp_suspect(io->path);
+			mp_request_probe(io->path);
 		break;
 	case MP_BUSY:
 		break;
@@ -508,11 +508,11 @@ static inline blk_opf_t mp_failfast(const struct bio *bio)
 }
 
 /* Send a bio to the path that was taken for it. */
-static void mp_send(struct mp_io *io)
+static void mp_submit(struct mp_io *io)
 {
 	struct md_rdev *rdev = mp_rdev(io->path);
 	struct mddev *mddev = io->conf->mddev;
-	struct bio *bio = mp_bio_down(io);
+	struct bio *bio = mp_lower_bio(io);
 	sector_t sector;
 
 	io->tried |= BIT_ULL(io->path->slot);
@@ -522,8 +522,8 @@ static void mp_send(struct mp_io *io)
 	bio->bi_iter.bi_sector = sector + rdev->data_offset;
 	bio->bi_end_io = mp_end_io;
 	bio->bi_private = io;
-	if (unlikely(io->patient || mp_is_last(io->conf)))	/* R3 */
-		io->patient = true;
+	if (unlikely(io->no_failfast || mp_is_last_path(io->conf)))	/* R3 */
+		io->no_failfast = true;
 	else
 		bio->bi_opf |= mp_failfast(bio);
 
@@ -533,30 +533,30 @@ static void mp_send(struct mp_io *io)
 }
 
 /* The same by the path's own work: for the retry thread, which must not block (R9). */
-void mp_send_by_work(struct mp_io *io)
+void mp_submit_by_work(struct mp_io *io)
 {
 	struct mp_path *path = io->path;
 
-	llist_add(&io->node, &path->to_send);
-	queue_work(path->sender, &path->send_work);
+	llist_add(&io->node, &path->to_submit);
+	queue_work(path->submit_wq, &path->submit_work);
 }
 
-void mp_send_work(struct work_struct *work)
+void mp_submit_work(struct work_struct *work)
 {
-	struct mp_path *path = container_of(work, struct mp_path, send_work);
+	struct mp_path *path = container_of(work, struct mp_path, submit_work);
 	struct llist_node *ios;
 	struct mp_io *io, *next;
 	struct blk_plug plug;
 
 	/* The flag was set before the work was queued. */
-	if (path->probe_to_send) {
-		path->probe_to_send = false;
+	if (path->probe_to_submit) {
+		path->probe_to_submit = false;
 		submit_bio_noacct(path->probe);
 	}
-	ios = llist_reverse_order(llist_del_all(&path->to_send));
+	ios = llist_reverse_order(llist_del_all(&path->to_submit));
 	blk_start_plug(&plug);
 	llist_for_each_entry_safe(io, next, ios, node)
-		mp_send(io);
+		mp_submit(io);
 	blk_finish_plug(&plug);
 }
 
@@ -590,7 +590,7 @@ struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio)
 out_free_io:
 	mp_free_io(io);
 out_put_path:
-	this_cpu_inc(path->tally->unasked);
+	this_cpu_inc(path->tally->not_issued);
 	mp_put_path(conf, path, ticket);
 	return NULL;
 }
@@ -600,7 +600,7 @@ out_put_path:
  * Some can't wait: with REQ_NOWAIT (R5), when the array has given up (R8), and
  * readahead that has no path, as nobody waits for it.
  */
-static void mp_park(struct mp_conf *conf, struct bio *bio)
+static void mp_queue_bio(struct mp_conf *conf, struct bio *bio)
 {
 	blk_status_t status = BLK_STS_OK;
 	unsigned long flags;
@@ -611,15 +611,15 @@ static void mp_park(struct mp_conf *conf, struct bio *bio)
 		status = BLK_STS_IOERR;
 	else if (bio->bi_opf & REQ_NOWAIT)
 		status = BLK_STS_AGAIN;
-	else if (conf->state == MP_PARKING && (bio->bi_opf & REQ_RAHEAD))
+	else if (conf->state == MP_QUEUEING && (bio->bi_opf & REQ_RAHEAD))
 		status = BLK_STS_IOERR;
 	else
-		bio_list_add(&conf->parked, bio);
+		bio_list_add(&conf->queued, bio);
 	waits_for_path = conf->state != MP_WORKING;
 	spin_unlock_irqrestore(&conf->lock, flags);
 
 	if (waits_for_path)
-		atomic64_inc(status ? &conf->refusals : &conf->parkings);
+		atomic64_inc(status ? &conf->no_path_failures : &conf->requeues);
 	if (!status) {
 		md_wakeup_thread(conf->retry_thread);
 		return;
@@ -674,9 +674,9 @@ bool multipath_make_request(struct mddev *mddev, struct bio *bio)
 
 	io = mp_begin(conf, bio);
 	if (likely(io))
-		mp_send(io);
+		mp_submit(io);
 	else
-		mp_park(conf, bio);
+		mp_queue_bio(conf, bio);
 	return true;
 }
 
@@ -691,12 +691,12 @@ struct mp_path *mp_take_retry_path(struct mp_io *io)
 	struct mp_conf *conf = io->conf;
 	struct mp_path *path = mp_take_path(conf, io->tried, &io->ticket);
 
-	if (path || io->patient || !mp_is_last(conf))
+	if (path || io->no_failfast || !mp_is_last_path(conf))
 		return path;
 
 	path = mp_take_path(conf, 0, &io->ticket);
 	if (!IS_ERR_OR_NULL(path))
-		io->patient = true;
+		io->no_failfast = true;
 	return path;
 }
 
@@ -708,22 +708,22 @@ struct mp_path *mp_take_retry_path(struct mp_io *io)
  *
  * It waits as long as a lower driver keeps a bio, that is until its timeout.
  */
-void mp_shut_gate(struct mp_conf *conf)
+void mp_freeze(struct mp_conf *conf)
 {
 	spin_lock_irq(&conf->lock);
-	WRITE_ONCE(conf->gate, conf->gate + 1);	/* pairs with mp_take_for_probe() */
-	__mp_set_barred(conf);
+	WRITE_ONCE(conf->freeze_depth, conf->freeze_depth + 1);	/* pairs with mp_take_for_probe() */
+	__mp_set_blocked(conf);
 	spin_unlock_irq(&conf->lock);
 
 	synchronize_rcu();
 	wait_event(conf->drained, mp_is_drained(conf));
 }
 
-void mp_open_gate(struct mp_conf *conf)
+void mp_unfreeze(struct mp_conf *conf)
 {
 	spin_lock_irq(&conf->lock);
-	WRITE_ONCE(conf->gate, conf->gate - 1);
-	__mp_set_barred(conf);
+	WRITE_ONCE(conf->freeze_depth, conf->freeze_depth - 1);
+	__mp_set_blocked(conf);
 	spin_unlock_irq(&conf->lock);
 
 	md_wakeup_thread(conf->retry_thread);

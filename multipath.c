@@ -157,9 +157,9 @@ static void mp_md_thread(struct md_thread *thread)
 static void multipath_quiesce(struct mddev *mddev, int quiesce)
 {
 	if (quiesce)
-		mp_shut_gate(mddev->private);
+		mp_freeze(mddev->private);
 	else
-		mp_open_gate(mddev->private);
+		mp_unfreeze(mddev->private);
 }
 
 /*
@@ -170,7 +170,7 @@ static void multipath_quiesce(struct mddev *mddev, int quiesce)
  * or by chance this one.  A user's call may come while a superblock is written, as
  * the ioctl of mdadm --fail takes no lock, so mddev->pending_writes does not tell.
  */
-static bool mp_user_asks(const struct md_rdev *rdev)
+static bool mp_failed_by_admin(const struct md_rdev *rdev)
 {
 	if (!atomic_read(&rdev->nr_pending))
 		return true;
@@ -192,7 +192,7 @@ static bool mp_user_asks(const struct md_rdev *rdev)
  */
 static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 {
-	enum mp_reason reason = mp_user_asks(rdev) ? MP_BY_USER : MP_SUPERBLOCK_ERROR;
+	enum mp_reason reason = mp_failed_by_admin(rdev) ? MP_BY_ADMIN : MP_SUPERBLOCK_ERROR;
 	struct mp_conf *conf = mddev->private;
 	struct mp_path *path;
 	unsigned long flags;
@@ -205,12 +205,12 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 		spin_unlock_irqrestore(&conf->lock, flags);
 		pr_crit_ratelimited("md/multipath:%s: %pg is the last path: it stays in use\n",
 				    mdname(mddev), rdev->bdev);
-		mp_suspect(path);
+		mp_request_probe(path);
 		return;
 	}
-	if (path && reason != MP_BY_USER && READ_ONCE(path->has_access)) {
+	if (path && reason != MP_BY_ADMIN && READ_ONCE(path->has_access)) {
 		spin_unlock_irqrestore(&conf->lock, flags);
-		mp_accuse_path(path, rdev, reason);
+		mp_suspect_path(path, rdev, reason);
 		return;
 	}
 	if (path)
@@ -221,7 +221,7 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 
 	mp_path_changed(conf, rdev);
 	if (was_live)
-		mp_say_failed(conf, path, rdev);
+		mp_log_failed(conf, path, rdev);
 }
 
 /**
@@ -264,10 +264,10 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 
 	if (!rdev->sectors)
 		rdev->sectors = bdev_nr_sectors(rdev->bdev) - rdev->data_offset;
-	mp_known_disk(rdev->bdev, &path->disk);
+	mp_cached_disk(rdev->bdev, &path->disk);
 	mp_fill_slot(conf, path, rdev, true);
 	mod_delayed_work(system_long_wq, &path->access_work, 0);
-	schedule_work(&conf->tell_work);
+	schedule_work(&conf->uevent_work);
 	/* Not every caller does; for md core's thread, which is woken as the mutex is released. */
 	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
 	pr_info("md/multipath:%s: path %pg joined; %u of %u paths are in use\n",
@@ -306,7 +306,7 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 		spin_unlock_irq(&conf->lock);
 		return -EBUSY;
 	}
-	WRITE_ONCE(path->leaving, true);	/* pairs with mp_take_for_probe() */
+	WRITE_ONCE(path->removing, true);	/* pairs with mp_take_for_probe() */
 	spin_unlock_irq(&conf->lock);
 
 	/*
@@ -320,7 +320,7 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 	if (READ_ONCE(path->probe_state) != MP_PROBE_IDLE)
 		wait_event_timeout(conf->drained, !mp_in_flight(path), MP_PROBE_GRACE);
 	if (mp_in_flight(path)) {
-		WRITE_ONCE(path->leaving, false);
+		WRITE_ONCE(path->removing, false);
 		if (!by_md)
 			pr_warn("md/multipath:%s: I/O is still at path %pg: remove it when that has ended\n",
 				mdname(mddev), rdev->bdev);
@@ -329,9 +329,9 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 
 	spin_lock_irq(&conf->lock);
 	RCU_INIT_POINTER(path->rdev, NULL);
-	WRITE_ONCE(path->heals, false);
+	WRITE_ONCE(path->auto_reinstate, false);
 	spin_unlock_irq(&conf->lock);
-	/* mp_blame_doubted() may still be at the rdev, which md core takes apart next. */
+	/* mp_suspect_ambiguous_paths() may still be at the rdev, which md core takes apart next. */
 	synchronize_rcu();
 	/* A spare may take the slot: up to 6.6 md core does not look by itself. */
 	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
@@ -340,8 +340,8 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 
 static void mp_free_path(struct mp_path *path)
 {
-	if (path->sender)
-		destroy_workqueue(path->sender);
+	if (path->submit_wq)
+		destroy_workqueue(path->submit_wq);
 	if (path->probe_page)
 		__free_page(path->probe_page);
 	kfree(path->probe);
@@ -357,17 +357,17 @@ static struct mp_path *mp_alloc_path(struct mp_conf *conf, unsigned int slot)
 		return NULL;
 	path->conf = conf;
 	path->slot = slot;
-	init_llist_head(&path->to_send);
-	INIT_WORK(&path->send_work, mp_send_work);
+	init_llist_head(&path->to_submit);
+	INIT_WORK(&path->submit_work, mp_submit_work);
 	INIT_WORK(&path->check_work, mp_check_work);
 	INIT_DELAYED_WORK(&path->access_work, mp_access_work);
 
 	path->tally = alloc_percpu(struct mp_tally);
 	path->probe_page = alloc_page(GFP_KERNEL);
 	path->probe = kmalloc(sizeof(*path->probe), GFP_KERNEL);
-	path->sender = alloc_ordered_workqueue("%s_mp%u", WQ_MEM_RECLAIM,
-					       mdname(conf->mddev), slot);
-	if (!path->tally || !path->probe_page || !path->probe || !path->sender) {
+	path->submit_wq = alloc_ordered_workqueue("%s_mp%u", WQ_MEM_RECLAIM,
+						  mdname(conf->mddev), slot);
+	if (!path->tally || !path->probe_page || !path->probe || !path->submit_wq) {
 		mp_free_path(path);
 		return NULL;
 	}
@@ -404,12 +404,12 @@ static void mp_free_conf(struct mp_conf *conf)
 {
 	struct mp_path *path;
 
-	if (conf->checker)
-		destroy_workqueue(conf->checker);
+	if (conf->check_wq)
+		destroy_workqueue(conf->check_wq);
 	mp_for_each_path_made(path, conf)
 		mp_free_path(path);
 	mp_exit_reserves(conf);
-	free_percpu(conf->turn);
+	free_percpu(conf->last_slot);
 	kfree(conf);
 }
 
@@ -425,20 +425,20 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	conf->no_path_retry = MP_NO_PATH_RETRY;
 	conf->probe_interval = MP_PROBE_INTERVAL;
 	conf->stall_timeout = MP_STALL_TIMEOUT;
-	INIT_DELAYED_WORK(&conf->watch_work, mp_watch_work);
-	INIT_WORK(&conf->tell_work, mp_tell_work);
+	INIT_DELAYED_WORK(&conf->stall_work, mp_stall_work);
+	INIT_WORK(&conf->uevent_work, mp_uevent_work);
 	spin_lock_init(&conf->lock);
 	init_llist_head(&conf->failed);
-	init_llist_head(&conf->judged);
-	init_llist_head(&conf->on_trial);
+	init_llist_head(&conf->to_verify);
+	init_llist_head(&conf->verifying);
 	init_llist_head(&conf->paced);
-	bio_list_init(&conf->parked);
+	bio_list_init(&conf->queued);
 	init_waitqueue_head(&conf->drained);
 	INIT_LIST_HEAD(&conf->node);
 
-	conf->turn = alloc_percpu(u32);
-	conf->checker = alloc_workqueue("%s_check", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, mdname(mddev));
-	if (!conf->turn || !conf->checker)
+	conf->last_slot = alloc_percpu(u32);
+	conf->check_wq = alloc_workqueue("%s_check", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, mdname(mddev));
+	if (!conf->last_slot || !conf->check_wq)
 		goto out_free_conf;
 	if (mp_init_reserves(conf))
 		goto out_free_conf;
@@ -517,10 +517,10 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 				mdname(mddev), rdev->bdev, slot);
 			return -EINVAL;
 		}
-		mp_known_disk(rdev->bdev, &conf->paths[slot]->disk);
+		mp_cached_disk(rdev->bdev, &conf->paths[slot]->disk);
 		mp_fill_slot(conf, conf->paths[slot], rdev,
 			     !test_bit(Faulty, &rdev->flags));
-		conf->paths[slot]->told_live = mp_rdev_live(rdev);
+		conf->paths[slot]->notified_live = mp_rdev_live(rdev);
 	}
 	if (!conf->nr_live) {
 		pr_warn("md/multipath:%s: no path works: not started\n", mdname(mddev));
@@ -618,7 +618,7 @@ static int multipath_run(struct mddev *mddev)
 	mutex_lock(&mp_arrays_lock);
 	list_add(&conf->node, &mp_arrays);
 	mutex_unlock(&mp_arrays_lock);
-	queue_delayed_work(system_long_wq, &conf->watch_work, 0);
+	queue_delayed_work(system_long_wq, &conf->stall_work, 0);
 	mp_for_each_path(path, conf)
 		queue_delayed_work(system_long_wq, &path->access_work, 0);
 
@@ -655,21 +655,21 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	list_del(&conf->node);
 	mutex_unlock(&mp_arrays_lock);
 	/* No bio and no probe is at a path any more, and none can get there. */
-	mp_shut_gate(conf);
-	/* It wakes the thread, and with the gate shut nobody queues it: mp_ask_soon(). */
+	mp_freeze(conf);
+	/* It wakes the thread, and with the gate shut nobody queues it: mp_query_access_soon(). */
 	mp_for_each_path_made(path, conf)
 		cancel_delayed_work_sync(&path->access_work);
 	/* Nobody takes from the lists but us. */
 	md_unregister_thread(mddev, &conf->retry_thread);
 	/* No bio is left at all. */
-	mp_fail_again(conf, &conf->judged);
-	mp_fail_again(conf, &conf->on_trial);
-	mp_fail_again(conf, &conf->paced);
+	mp_move_to_failed(conf, &conf->to_verify);
+	mp_move_to_failed(conf, &conf->verifying);
+	mp_move_to_failed(conf, &conf->paced);
 	mp_fail_waiting(conf);
-	/* The last completion may still be about to wake mp_shut_gate(). */
+	/* The last completion may still be about to wake mp_freeze(). */
 	synchronize_rcu();
-	cancel_delayed_work_sync(&conf->watch_work);
-	cancel_work_sync(&conf->tell_work);
+	cancel_delayed_work_sync(&conf->stall_work);
+	cancel_work_sync(&conf->uevent_work);
 	/* The paths' work has nothing to do, and ends here if it still runs. */
 	mp_free_conf(conf);
 }

@@ -95,12 +95,12 @@ enum mp_demerit {
 /*
  * How many bios began and ended at a path, on this CPU: submit and completion add
  * one each, and what is in flight is the difference of the sums.  There are two
- * epochs, so that it is known if one is old (mp_watch_work()).
+ * epochs, so that it is known if one is old (mp_stall_work()).
  */
 struct mp_tally {
 	unsigned long		begun[2];
 	unsigned long		ended[2];
-	unsigned long		unasked;	/* of those that ended: the device never saw it */
+	unsigned long		not_issued;	/* of those that ended: the device never saw it */
 };
 
 /* How a bio is counted at its path. */
@@ -110,7 +110,7 @@ struct mp_tally {
 /* Is there a path for I/O?  The last live path can leave an array without, or inactive ones. */
 enum mp_state {
 	MP_WORKING,		/* yes, or nobody knows better yet */
-	MP_PARKING,		/* no: bios wait for one, until no_path_retry is over */
+	MP_QUEUEING,		/* no: bios wait for one, until no_path_retry is over */
 	MP_GIVEN_UP,		/* no, and it is over: bios fail at once */
 };
 
@@ -118,10 +118,10 @@ enum mp_state {
 enum mp_reason {
 	MP_NO_REASON,		/* it has not, or nobody knows */
 	MP_IO_ERROR,		/* it said itself that it does not reach the disk */
-	MP_OUTDONE,		/* another path did what it could not */
+	MP_FAILED_OVER,		/* another path did what it could not */
 	MP_PROBE_ERROR,		/* it did not answer to a probe */
 	MP_SUPERBLOCK_ERROR,	/* md core could not write a superblock to it */
-	MP_BY_USER,		/* mdadm --fail, or in sysfs */
+	MP_BY_ADMIN,		/* mdadm --fail, or in sysfs */
 	MP_REASONS,
 };
 
@@ -134,10 +134,10 @@ enum mp_probe_state {
 	MP_PROBE_IDLE,		/* the retry thread's */
 	MP_PROBE_SENT,		/* a work's, then the lower driver's */
 	MP_PROBE_OK,		/* back with the retry thread: the path works */
-	MP_PROBE_DOUBTFUL,	/* back: this place of the disk can't be read */
+	MP_PROBE_AMBIGUOUS,	/* back: this place of the disk can't be read */
 	MP_PROBE_FAILED,	/* back: the path does not work */
 	MP_PROBE_SAME_DISK,	/* back: it leads to the disk that it led to */
-	MP_PROBE_STRANGER,	/* back: it leads to another one */
+	MP_PROBE_WRONG_DISK,	/* back: it leads to another one */
 };
 
 /* How a device says which disk it is: a designator of SCSI's VPD page 83h. */
@@ -162,7 +162,7 @@ struct mp_path {
 	struct md_rdev __rcu	*rdev;		/* see RCU above; changed under mp_conf::lock */
 	struct mp_tally __percpu *tally;	/* "in_flight" is its difference */
 	unsigned long		demerits;	/* enum mp_demerit; atomic bits; peeked */
-	u8			epoch;		/* of bios that begin; watch_work's; peeked */
+	u8			epoch;		/* of bios that begin; stall_work's; peeked */
 	int			node;		/* of the device; NUMA_NO_NODE if unknown */
 	atomic_t		depth;		/* bios in flight, with policy queue-depth */
 	struct mp_conf		*conf;		/* fixed */
@@ -170,10 +170,10 @@ struct mp_path {
 	u32			joined;		/* mp_conf::generation when it went live; lock */
 
 	/* What becomes of it when it has failed.  lock; peeked. */
-	bool			heals;		/* it failed by itself, and may come back so */
-	bool			leaving;	/* a user removes it: no probe, no return */
-	bool			has_returned;	/* at returned_at */
-	unsigned long		returned_at;	/* jiffies */
+	bool			auto_reinstate;		/* it failed by itself, and may come back so */
+	bool			removing;	/* a user removes it: no probe, no return */
+	bool			was_reinstated;	/* at reinstated_at */
+	unsigned long		reinstated_at;	/* jiffies */
 	unsigned long		failed_at;	/* jiffies */
 	unsigned long		probed_at;	/* jiffies; for its return, or it has just failed */
 	unsigned long		probe_took;	/* jiffies, of that one */
@@ -186,28 +186,28 @@ struct mp_path {
 
 	struct mp_disk		disk;		/* when it joined; sectors: lock; peeked */
 	struct work_struct	check_work;	/* asks for the disk of now; has in_flight raised */
-	bool			refused;	/* check_work has said that it is another one */
+	bool			wrong_disk_logged;	/* check_work has said that it is another one */
 
-	unsigned long		silent_since;	/* jiffies; watch_work's */
-	unsigned long		answers;	/* watch_work's */
+	unsigned long		silent_since;	/* jiffies; stall_work's */
+	unsigned long		completed;	/* stall_work's */
 
 	/* What the disk says of the path (R14). */
 	struct delayed_work	access_work;	/* asks it, once a second */
 	bool			has_access;	/* it can be asked; access_work's; peeked */
 	unsigned long		access;		/* demerits that it gave last; access_work's */
-	enum mp_reason		accused;	/* any context sets, access_work takes */
+	enum mp_reason		suspect_reason;	/* any context sets, access_work takes */
 
-	bool			told_live;	/* what user space was told last; tell_work's */
+	bool			notified_live;	/* what user space was told last; uevent_work's */
 
 	/* What the retry thread sends may block here, and only here (R9). */
-	struct workqueue_struct	*sender;	/* fixed */
-	struct work_struct	send_work;
-	struct llist_head	to_send;	/* mp_io; the retry thread adds, the work empties */
+	struct workqueue_struct	*submit_wq;	/* fixed */
+	struct work_struct	submit_work;
+	struct llist_head	to_submit;	/* mp_io; the retry thread adds, the work empties */
 
 	enum mp_probe_state	probe_state;	/* who owns the rest; release, acquire */
-	bool			probe_to_send;	/* the retry thread sets, the work clears */
-	bool			probe_is_return;	/* of a failed path, to see if it is back */
-	bool			probe_was_in_vain;	/* it read nothing: is it inactive? */
+	bool			probe_to_submit;	/* the retry thread sets, the work clears */
+	bool			probe_to_reinstate;	/* of a failed path, to see if it is back */
+	bool			probe_read_failed;	/* it read nothing: is it inactive? */
 	u32			probe_joined;	/* mp_path::joined when it was started */
 	unsigned int		probe_place;	/* which place of the disk it reads */
 	u8			probe_ticket;	/* of mp_take_for_probe() */
@@ -218,13 +218,13 @@ struct mp_path {
 
 /* What the I/O path reads comes first; nothing on it is written per I/O (R6). */
 struct mp_conf {
-	bool			barred;		/* lock; gate shut or no path works; peeked */
+	bool			blocked;		/* lock; gate shut or no path works; peeked */
 	unsigned int		nr_live;	/* lock; paths in sync; peeked */
 	u32			generation;	/* lock; paths that ever joined; peeked */
 	u32			round;		/* lock; times that a path worked again; peeked */
 	enum mp_policy		policy;		/* peeked */
 	unsigned int		nr_paths;	/* lock; the slots, mddev->raid_disks; peeked */
-	u32 __percpu		*turn;		/* the slot chosen last, by some policies */
+	u32 __percpu		*last_slot;		/* the slot chosen last, by some policies */
 	struct mp_path		*paths[MP_MAX_PATHS];	/* by slot; once set, until free() */
 	struct mddev		*mddev;		/* fixed */
 	struct md_thread __rcu	*retry_thread;	/* set by run(), cleared by free() */
@@ -233,37 +233,37 @@ struct mp_conf {
 	struct llist_head	failed;		/* mp_io; any context adds, the thread empties */
 
 	spinlock_t		lock;		/* leaf; irq-safe */
-	unsigned int		gate;		/* lock; >0: no bio may go to a path */
+	unsigned int		freeze_depth;		/* lock; >0: no bio may go to a path */
 	enum mp_state		state;		/* lock; peeked */
 	unsigned long		down_since;	/* lock; jiffies at the end of MP_WORKING */
-	struct bio_list		parked;		/* lock; master bios that have no record yet */
+	struct bio_list		queued;		/* lock; master bios that have no record yet */
 	wait_queue_head_t	drained;	/* who shut the gate waits here */
 
 	int			no_path_retry;	/* lock; seconds, -1 for ever; peeked */
 	unsigned int		probe_interval;	/* seconds; peeked */
 	unsigned int		stall_timeout;	/* ms, 0: do not watch; peeked */
-	struct delayed_work	watch_work;	/* looks for paths that do not answer */
-	struct work_struct	tell_work;	/* tells user space what became of the paths */
-	struct workqueue_struct	*checker;	/* fixed; for the paths' check_work */
+	struct delayed_work	stall_work;	/* looks for paths that do not answer */
+	struct work_struct	uevent_work;	/* tells user space what became of the paths */
+	struct workqueue_struct	*check_wq;	/* fixed; for the paths' check_work */
 	bool			md_has_work;	/* any context sets, the retry thread takes */
-	struct mp_path		*suspect;	/* any context sets, the retry thread takes */
+	struct mp_path		*probe_request;	/* any context sets, the retry thread takes */
 	bool			probe_soon;	/* access_work sets, the retry thread takes */
 	struct mp_path		*activated;	/* lock; whose controller was, last */
 	unsigned long		activated_at;	/* lock; jiffies */
 
 	/* What sysfs counts; written only where I/O does not go well. */
 	atomic64_t		failovers;	/* tries that failed, and led to another */
-	atomic64_t		parkings;	/* bios that had to wait for a path */
-	atomic64_t		refusals;	/* bios that failed as no path worked */
+	atomic64_t		requeues;	/* bios that had to wait for a path */
+	atomic64_t		no_path_failures;	/* bios that failed as no path worked */
 
 	/* The retry thread's alone. */
-	struct llist_head	judged;		/* mp_io that wait for the next trial */
-	struct llist_head	on_trial;	/* mp_io that wait for the witness */
+	struct llist_head	to_verify;		/* mp_io that wait for the next trial */
+	struct llist_head	verifying;	/* mp_io that wait for the witness */
 	struct llist_head	paced;		/* mp_io that are retried once a second */
-	struct mp_path		*witness;	/* the path whose probe decides on them */
-	unsigned long		trial_began;	/* jiffies */
-	u32			trial_generation;	/* mp_conf::generation at that time */
-	struct mp_path		*down;		/* that left the array without one */
+	struct mp_path		*verify_path;	/* the path whose probe decides on them */
+	unsigned long		verify_began;	/* jiffies */
+	u32			verify_generation;	/* mp_conf::generation at that time */
+	struct mp_path		*down_path;		/* that left the array without one */
 	unsigned long		last_probe;	/* jiffies; while no path works */
 	unsigned long		next_release;	/* jiffies; of those that are paced */
 
@@ -295,7 +295,7 @@ struct mp_io {
 	bool			cloned;		/* it is the io of a struct mp_cloned_io */
 	bool			accounted;	/* iostat was on when it began (R7) */
 	bool			reserved;	/* from the reserve, and goes back there */
-	bool			patient;	/* was sent without our failfast (R3) */
+	bool			no_failfast;	/* was sent without our failfast (R3) */
 	bool			path_error;	/* its last error was a path's (R1) */
 	bool			second_round;	/* has had another round after a trial (R1) */
 	blk_status_t		error;		/* what it gets if no path does it */
@@ -303,10 +303,10 @@ struct mp_io {
 	u32			round;		/* mp_conf::round that it is in */
 	u32			generation;	/* mp_conf::generation at the first doubt */
 	u64			tried;		/* slots tried in this round (R1) */
-	u64			doubted;	/* slots to blame if another path succeeds (R2) */
+	u64			ambiguous;	/* slots to blame if another path succeeds (R2) */
 	unsigned long		start_time;	/* jiffies, for iostat */
 	unsigned long		failed_since;	/* jiffies at its first error */
-	struct llist_node	node;		/* a list of mp_conf, to_send, or the magazine's */
+	struct llist_node	node;		/* a list of mp_conf, to_submit, or the magazine's */
 };
 
 struct mp_cloned_io {
@@ -340,7 +340,7 @@ static inline struct md_rdev *mp_rdev(const struct mp_path *path)
 }
 
 /* Racy by nature: a path may fail or join at any time after it. */
-static inline bool mp_is_last(const struct mp_conf *conf)
+static inline bool mp_is_last_path(const struct mp_conf *conf)
 {
 	return READ_ONCE(conf->nr_live) <= 1;	/* pairs with __mp_count_paths() */
 }
@@ -364,7 +364,7 @@ static inline struct mp_path *mp_slot(const struct mp_conf *conf, unsigned int s
 /* Count a bio at a path.  Returns the ticket that mp_put_path() needs. */
 static __always_inline u8 mp_count(const struct mp_conf *conf, struct mp_path *path)
 {
-	u8 ticket = READ_ONCE(path->epoch);	/* pairs with mp_watch_path() */
+	u8 ticket = READ_ONCE(path->epoch);	/* pairs with mp_check_stalled() */
 
 	this_cpu_inc(path->tally->begun[ticket]);
 	if (READ_ONCE(conf->policy) == MP_QUEUE_DEPTH) {
@@ -375,9 +375,9 @@ static __always_inline u8 mp_count(const struct mp_conf *conf, struct mp_path *p
 }
 
 enum mp_class {
-	MP_ANSWER,		/* the disk's or the caller's: passed up, never retried */
+	MP_FINAL,		/* the disk's or the caller's: passed up, never retried */
 	MP_PATH_ERROR,		/* the path's: it fails at once, the bio goes to another */
-	MP_DOUBTFUL,		/* the bio goes to another, and that one's answer decides */
+	MP_AMBIGUOUS,		/* the bio goes to another, and that one's answer decides */
 	MP_BUSY,		/* no one's fault: the bio goes to another */
 };
 
@@ -408,26 +408,26 @@ static inline unsigned long mp_earlier(unsigned long a, unsigned long b)
 
 void __mp_count_paths(struct mp_conf *conf);
 sector_t mp_live_sectors(struct mp_conf *conf);
-void __mp_set_barred(struct mp_conf *conf);
+void __mp_set_blocked(struct mp_conf *conf);
 void __mp_set_state(struct mp_conf *conf, enum mp_state state);
 void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
-void mp_suspect(struct mp_path *path);
+void mp_request_probe(struct mp_path *path);
 struct mp_tally mp_total(const struct mp_path *path);
 unsigned long mp_ios(const struct mp_path *path);
 long mp_in_flight(const struct mp_path *path);
 void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev);
-void mp_say_failed(const struct mp_conf *conf, const struct mp_path *path,
+void mp_log_failed(const struct mp_conf *conf, const struct mp_path *path,
 		   const struct md_rdev *rdev);
 void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
-void mp_ask_soon(struct mp_path *path);
-void mp_accuse_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
+void mp_query_access_soon(struct mp_path *path);
+void mp_suspect_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
 bool mp_path_is_live(struct mp_path *path);
-void mp_take_back(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev);
+void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev);
 struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev);
 void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
 		  bool in_sync);
 struct mp_path *mp_free_slot(struct mp_conf *conf, const struct md_rdev *rdev);
-void mp_tell_work(struct work_struct *work);
+void mp_uevent_work(struct work_struct *work);
 
 /* -------- policy.c: which path a bio goes to -------- */
 
@@ -436,17 +436,17 @@ struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried);
 /* -------- scsi.c: SCSI: commands, identity, size and access states of a path -------- */
 
 struct scsi_device *mp_scsi_device(struct block_device *bdev);
-int mp_ask_identity(struct scsi_device *sdev, const struct mp_identity *known,
-		    struct mp_identity *now);
-int mp_ask_disk(struct scsi_device *sdev, const struct mp_disk *known, struct mp_disk *now);
+int mp_query_identity(struct scsi_device *sdev, const struct mp_identity *known,
+		      struct mp_identity *now);
+int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known, struct mp_disk *now);
 bool mp_is_inactive(struct mp_path *path, struct scsi_device *sdev);
 void mp_access_work(struct work_struct *work);
 
 /* -------- identity.c: which disk a path leads to, and whether a device can be a path -------- */
 
-void mp_known_disk(struct block_device *bdev, struct mp_disk *disk);
+void mp_cached_disk(struct block_device *bdev, struct mp_disk *disk);
 enum mp_probe_state mp_check_disk(struct mp_path *path);
-int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool ask);
+int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool query);
 int mp_check_path(struct mddev *mddev, struct md_rdev *rdev);
 
 /* -------- io.c: the life of a bio: submit, complete, freeze -------- */
@@ -454,36 +454,36 @@ int mp_check_path(struct mddev *mddev, struct md_rdev *rdev);
 void mp_put_path(struct mp_conf *conf, struct mp_path *path, u8 ticket);
 int mp_init_reserves(struct mp_conf *conf);
 void mp_exit_reserves(struct mp_conf *conf);
-struct bio *mp_bio_down(struct mp_io *io);
+struct bio *mp_lower_bio(struct mp_io *io);
 bool mp_prepare(struct mp_io *io, struct block_device *bdev);
 enum mp_class mp_classify(blk_status_t status, blk_opf_t opf);
 void mp_finish(struct mp_io *io, blk_status_t status);
-void mp_send_by_work(struct mp_io *io);
-void mp_send_work(struct work_struct *work);
+void mp_submit_by_work(struct mp_io *io);
+void mp_submit_work(struct work_struct *work);
 struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio);
 bool multipath_make_request(struct mddev *mddev, struct bio *bio);
 struct mp_path *mp_take_retry_path(struct mp_io *io);
-void mp_shut_gate(struct mp_conf *conf);
-void mp_open_gate(struct mp_conf *conf);
+void mp_freeze(struct mp_conf *conf);
+void mp_unfreeze(struct mp_conf *conf);
 void mp_destroy_caches(void);
 int mp_create_caches(void);
 
 /* -------- probe.c: does a path work? -------- */
 
 void mp_check_work(struct work_struct *work);
-bool mp_start_probe(struct mp_path *path, unsigned int place, bool returning);
-bool mp_no_path(struct mp_conf *conf, const struct md_rdev *last);
-enum mp_probe_state mp_hear_probe(struct mp_conf *conf, struct mp_path *path);
+bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate);
+bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last);
+enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path);
 void mp_fail_down_path(struct mp_conf *conf);
 void mp_probe_again(struct mp_conf *conf);
 unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until);
 void mp_probe_failed_paths(struct mp_conf *conf);
-void mp_watch_work(struct work_struct *work);
+void mp_stall_work(struct work_struct *work);
 
 /* -------- retry.c: failed and waiting bios, and the thread that retries them -------- */
 
 void mp_fail_waiting(struct mp_conf *conf);
-void mp_fail_again(struct mp_conf *conf, struct llist_head *list);
+void mp_move_to_failed(struct mp_conf *conf, struct llist_head *list);
 void mp_retry_thread(struct md_thread *thread);
 void mp_set_no_path_retry(struct mp_conf *conf, int seconds);
 

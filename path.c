@@ -31,7 +31,7 @@ void __mp_count_paths(struct mp_conf *conf)
 		if (rdev && mp_rdev_live(rdev))
 			live++;
 	}
-	/* pairs with mp_is_last() */
+	/* pairs with mp_is_last_path() */
 	WRITE_ONCE(conf->nr_live, live);
 	conf->mddev->degraded = conf->nr_paths - live;
 }
@@ -54,12 +54,12 @@ sector_t mp_live_sectors(struct mp_conf *conf)
 }
 
 /* Whether bios go to paths at all depends on two things; the I/O path looks at one. */
-void __mp_set_barred(struct mp_conf *conf)
+void __mp_set_blocked(struct mp_conf *conf)
 {
 	lockdep_assert_held(&conf->lock);
 
 	/* pairs with mp_take_path(), mp_put_path() */
-	WRITE_ONCE(conf->barred, conf->gate || conf->state != MP_WORKING);
+	WRITE_ONCE(conf->blocked, conf->freeze_depth || conf->state != MP_WORKING);
 }
 
 void __mp_set_state(struct mp_conf *conf, enum mp_state state)
@@ -68,12 +68,12 @@ void __mp_set_state(struct mp_conf *conf, enum mp_state state)
 
 	if (state == MP_WORKING) {
 		WRITE_ONCE(conf->round, conf->round + 1);	/* pairs with mp_retry() */
-		schedule_work(&conf->tell_work);		/* what it has put off */
+		schedule_work(&conf->uevent_work);		/* what it has put off */
 	} else if (conf->state == MP_WORKING) {
 		conf->down_since = jiffies;
 	}
 	WRITE_ONCE(conf->state, state);
-	__mp_set_barred(conf);
+	__mp_set_blocked(conf);
 }
 
 /* A path goes live: what anybody thinks of it from before counts no more. */
@@ -83,10 +83,10 @@ static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev)
 
 	lockdep_assert_held(&conf->lock);
 
-	WRITE_ONCE(path->heals, false);
+	WRITE_ONCE(path->auto_reinstate, false);
 	clear_bit(MP_STALLED, &path->demerits);
 	WRITE_ONCE(conf->generation, conf->generation + 1);
-	WRITE_ONCE(path->joined, conf->generation);	/* pairs with mp_blame_doubted() */
+	WRITE_ONCE(path->joined, conf->generation);	/* pairs with mp_suspect_ambiguous_paths() */
 	clear_bit(Faulty, &rdev->flags);
 	set_bit(In_sync, &rdev->flags);
 	__mp_count_paths(conf);
@@ -106,7 +106,7 @@ void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason 
 	set_bit(Faulty, &rdev->flags);
 	__mp_count_paths(conf);
 
-	if (!path->has_returned || time_after(now, path->returned_at + MP_FLAPS_WITHIN))
+	if (!path->was_reinstated || time_after(now, path->reinstated_at + MP_FLAPS_WITHIN))
 		path->hold = 0;
 	else
 		path->hold = clamp(path->hold * 2, MP_MIN_HOLD, MP_MAX_HOLD);
@@ -118,15 +118,15 @@ void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason 
 	if (get_capacity(rdev->bdev->bd_disk) == mp_live_sectors(conf))
 		WRITE_ONCE(path->disk.sectors, get_capacity(rdev->bdev->bd_disk));
 	path->failures++;
-	WRITE_ONCE(path->heals, reason != MP_BY_USER);
+	WRITE_ONCE(path->auto_reinstate, reason != MP_BY_ADMIN);
 	trace_path_failed(disk_devt(conf->mddev->gendisk), rdev->bdev->bd_dev, reason,
 			  blk_status_to_errno(READ_ONCE(path->last_error)), conf->nr_live);
 }
 
 /* Have a path probed: there is reason to think that it does not work.  Any context. */
-void mp_suspect(struct mp_path *path)
+void mp_request_probe(struct mp_path *path)
 {
-	WRITE_ONCE(path->conf->suspect, path);	/* pairs with mp_start_trial() */
+	WRITE_ONCE(path->conf->probe_request, path);	/* pairs with mp_start_verify() */
 	md_wakeup_thread(path->conf->retry_thread);
 }
 
@@ -143,7 +143,7 @@ struct mp_tally mp_total(const struct mp_path *path)
 			total.begun[epoch] += READ_ONCE(tally->begun[epoch]);
 			total.ended[epoch] += READ_ONCE(tally->ended[epoch]);
 		}
-		total.unasked += READ_ONCE(tally->unasked);
+		total.not_issued += READ_ONCE(tally->not_issued);
 	}
 	return total;
 }
@@ -181,18 +181,18 @@ void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev)
 	if (rdev->sysfs_state)
 		sysfs_notify_dirent(rdev->sysfs_state);
 	md_new_event();
-	schedule_work(&conf->tell_work);
+	schedule_work(&conf->uevent_work);
 	/* A trial may have been about to use it; a probe is to be planned. */
 	md_wakeup_thread(conf->retry_thread);
 }
 
-void mp_say_failed(const struct mp_conf *conf, const struct mp_path *path,
+void mp_log_failed(const struct mp_conf *conf, const struct mp_path *path,
 			  const struct md_rdev *rdev)
 {
 	pr_crit("md/multipath:%s: path %pg failed; I/O goes on over %u of %u paths\n",
 		mdname(conf->mddev), rdev->bdev, READ_ONCE(conf->nr_live),
 		READ_ONCE(conf->nr_paths));
-	if (path->heals && path->hold)
+	if (path->auto_reinstate && path->hold)
 		pr_warn("md/multipath:%s: path %pg comes and goes: not used for %lu s while another one works\n",
 			mdname(conf->mddev), rdev->bdev, path->hold / HZ);
 }
@@ -212,8 +212,8 @@ void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason rea
 
 	if (!mp_rdev_live(rdev))
 		return;
-	if (mp_is_last(conf)) {
-		mp_suspect(path);
+	if (mp_is_last_path(conf)) {
+		mp_request_probe(path);
 		return;
 	}
 	spin_lock_irqsave(&conf->lock, flags);
@@ -226,7 +226,7 @@ void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason rea
 	/* Else somebody was faster, or it has become the last: its next error will say so. */
 	if (failed) {
 		mp_path_changed(conf, rdev);
-		mp_say_failed(conf, path, rdev);
+		mp_log_failed(conf, path, rdev);
 	}
 }
 
@@ -235,10 +235,10 @@ void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason rea
  * section or with in_flight raised: so multipath_free(), which shuts the gate and
  * waits for both, has nobody queue the work after that.
  */
-void mp_ask_soon(struct mp_path *path)
+void mp_query_access_soon(struct mp_path *path)
 {
-	if (READ_ONCE(path->has_access) && !READ_ONCE(path->conf->gate))
-		mod_delayed_work(path->conf->checker, &path->access_work, 0);
+	if (READ_ONCE(path->has_access) && !READ_ONCE(path->conf->freeze_depth))
+		mod_delayed_work(path->conf->check_wq, &path->access_work, 0);
 }
 
 /*
@@ -247,14 +247,14 @@ void mp_ask_soon(struct mp_path *path)
  *
  * Context: as mp_fail_path().
  */
-void mp_accuse_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
+void mp_suspect_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
 {
-	if (!READ_ONCE(path->has_access) || mp_is_last(path->conf)) {
+	if (!READ_ONCE(path->has_access) || mp_is_last_path(path->conf)) {
 		mp_fail_path(path, rdev, reason);
 	} else if (mp_rdev_live(rdev)) {
-		WRITE_ONCE(path->accused, reason);	/* pairs with mp_access_work() */
+		WRITE_ONCE(path->suspect_reason, reason);	/* pairs with mp_access_work() */
 		set_bit(MP_INACTIVE, &path->demerits);
-		mp_ask_soon(path);
+		mp_query_access_soon(path);
 	}
 }
 
@@ -272,14 +272,14 @@ bool mp_path_is_live(struct mp_path *path)
 }
 
 /* A failed path works, and leads to our disk: use it, if nobody has taken it out. */
-void mp_take_back(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev)
+void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev)
 {
 	bool back = false;
 
 	spin_lock_irq(&conf->lock);
-	if (path->heals && !path->leaving) {
-		path->has_returned = true;
-		path->returned_at = jiffies;
+	if (path->auto_reinstate && !path->removing) {
+		path->was_reinstated = true;
+		path->reinstated_at = jiffies;
 		path->reinstatements++;
 		__mp_set_live(path, rdev);
 		trace_path_reinstated(disk_devt(conf->mddev->gendisk), rdev->bdev->bd_dev,
@@ -291,7 +291,7 @@ void mp_take_back(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rd
 
 	if (back) {
 		mp_path_changed(conf, rdev);
-		mp_ask_soon(path);
+		mp_query_access_soon(path);
 		pr_info("md/multipath:%s: path %pg is back; %u of %u paths are in use\n",
 			mdname(conf->mddev), rdev->bdev, READ_ONCE(conf->nr_live),
 			READ_ONCE(conf->nr_paths));
@@ -319,20 +319,20 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path,
 			 struct md_rdev *rdev, bool in_sync)
 {
 	path->node = bdev_get_queue(rdev->bdev)->node;
-	path->refused = false;
-	path->probe_was_in_vain = false;
+	path->wrong_disk_logged = false;
+	path->probe_read_failed = false;
 	spin_lock_irq(&conf->lock);
-	path->has_returned = false;
+	path->was_reinstated = false;
 	path->reason = MP_NO_REASON;
 	path->failures = 0;
 	path->reinstatements = 0;
 	path->ios_before = mp_ios(path);
 	WRITE_ONCE(path->last_error, BLK_STS_OK);
-	WRITE_ONCE(path->heals, false);
-	WRITE_ONCE(path->leaving, false);
+	WRITE_ONCE(path->auto_reinstate, false);
+	WRITE_ONCE(path->removing, false);
 	WRITE_ONCE(path->has_access, false);
 	WRITE_ONCE(path->access, 0);
-	WRITE_ONCE(path->accused, MP_NO_REASON);
+	WRITE_ONCE(path->suspect_reason, MP_NO_REASON);
 	WRITE_ONCE(path->demerits, 0);
 	rdev->raid_disk = path->slot;
 	clear_bit(In_sync, &rdev->flags);
@@ -364,7 +364,7 @@ struct mp_path *mp_free_slot(struct mp_conf *conf, const struct md_rdev *rdev)
 	return NULL;
 }
 
-static void mp_tell(struct mp_conf *conf, const char *name, bool live)
+static void mp_send_uevent(struct mp_conf *conf, const char *name, bool live)
 {
 	char action[] = "MD_ACTION=PATH_REINSTATED";
 	char path[BDEVNAME_SIZE + sizeof("MD_PATH=")], valid[32];
@@ -384,9 +384,9 @@ static void mp_tell(struct mp_conf *conf, const char *name, bool live)
  *
  * Context: a work item, as uevents sleep and allocate.  It runs alone.
  */
-void mp_tell_work(struct work_struct *work)
+void mp_uevent_work(struct work_struct *work)
 {
-	struct mp_conf *conf = container_of(work, struct mp_conf, tell_work);
+	struct mp_conf *conf = container_of(work, struct mp_conf, uevent_work);
 	struct mp_path *path;
 
 	mp_for_each_path(path, conf) {
@@ -404,8 +404,8 @@ void mp_tell_work(struct work_struct *work)
 			snprintf(name, sizeof(name), "%pg", rdev->bdev);
 		rcu_read_unlock();
 
-		if (rdev && live != path->told_live)
-			mp_tell(conf, name, live);
-		path->told_live = live;
+		if (rdev && live != path->notified_live)
+			mp_send_uevent(conf, name, live);
+		path->notified_live = live;
 	}
 }

@@ -15,7 +15,7 @@ static __always_inline unsigned long mp_rank(const struct mp_path *path, u64 tri
 
 	if (!rdev || !mp_rdev_live(rdev) || (tried & BIT_ULL(path->slot)))
 		return MP_UNUSABLE;
-	/* pairs with mp_watch_path(), mp_set_access() and mp_accuse_path() */
+	/* pairs with mp_check_stalled(), mp_set_access() and mp_suspect_path() */
 	return READ_ONCE(path->demerits) |
 	       (test_bit(WriteMostly, &rdev->flags) ? BIT(MP_STANDBY) : 0);
 }
@@ -42,7 +42,7 @@ static struct mp_path *mp_choose_failover(struct mp_conf *conf, u64 tried)
 static struct mp_path *mp_choose_round_robin(struct mp_conf *conf, u64 tried)
 {
 	unsigned int i, nr = smp_load_acquire(&conf->nr_paths);	/* pairs with mp_set_slots() */
-	unsigned int slot = this_cpu_read(*conf->turn);
+	unsigned int slot = this_cpu_read(*conf->last_slot);
 	unsigned long rank, lowest = MP_UNUSABLE;
 	struct mp_path *path, *best = NULL;
 
@@ -59,7 +59,7 @@ static struct mp_path *mp_choose_round_robin(struct mp_conf *conf, u64 tried)
 			break;
 	}
 	if (likely(best))
-		this_cpu_write(*conf->turn, best->slot);
+		this_cpu_write(*conf->last_slot, best->slot);
 	return best;
 }
 
@@ -71,7 +71,7 @@ static struct mp_path *mp_choose_round_robin(struct mp_conf *conf, u64 tried)
 static struct mp_path *mp_choose_queue_depth(struct mp_conf *conf, u64 tried)
 {
 	unsigned int i, nr = smp_load_acquire(&conf->nr_paths);	/* pairs with mp_set_slots() */
-	unsigned int slot = this_cpu_read(*conf->turn);
+	unsigned int slot = this_cpu_read(*conf->last_slot);
 	unsigned long rank, lowest = MP_UNUSABLE;
 	struct mp_path *path, *best = NULL;
 	int depth, least = INT_MAX;
@@ -91,7 +91,7 @@ static struct mp_path *mp_choose_queue_depth(struct mp_conf *conf, u64 tried)
 		}
 	}
 	if (likely(best))
-		this_cpu_write(*conf->turn, best->slot);
+		this_cpu_write(*conf->last_slot, best->slot);
 	return best;
 }
 

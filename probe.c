@@ -17,13 +17,13 @@
 #define MP_PROBE_PLACES		3
 
 /* How often in that time somebody looks. */
-#define MP_WATCHES		4
+#define MP_STALL_CHECKS		4
 
 /*
  * The same for a probe, which is what goes to a path when no bio does; with
- * @returning to a path that has failed and may come back.
+ * @to_reinstate to a path that has failed and may come back.
  */
-static bool mp_take_for_probe(struct mp_path *path, bool returning)
+static bool mp_take_for_probe(struct mp_path *path, bool to_reinstate)
 {
 	struct mp_conf *conf = path->conf;
 	struct md_rdev *rdev;
@@ -31,8 +31,8 @@ static bool mp_take_for_probe(struct mp_path *path, bool returning)
 
 	rcu_read_lock_sched();
 	rdev = rcu_dereference_sched(path->rdev);
-	taken = rdev && !READ_ONCE(conf->gate) &&
-		(returning ? READ_ONCE(path->heals) && !READ_ONCE(path->leaving) :
+	taken = rdev && !READ_ONCE(conf->freeze_depth) &&
+		(to_reinstate ? READ_ONCE(path->auto_reinstate) && !READ_ONCE(path->removing) :
 			     mp_rdev_live(rdev));
 	if (taken)
 		path->probe_ticket = mp_count(conf, path);
@@ -60,7 +60,7 @@ static void mp_probe_is_back(struct mp_path *path, enum mp_probe_state result)
 	struct mp_conf *conf = path->conf;
 	u8 ticket = path->probe_ticket;
 
-	smp_store_release(&path->probe_state, result);	/* pairs with mp_hear_probe() */
+	smp_store_release(&path->probe_state, result);	/* pairs with mp_handle_probe() */
 	md_wakeup_thread(conf->retry_thread);
 	rcu_read_lock();
 	mp_put_path(conf, path, ticket);
@@ -73,16 +73,16 @@ static void mp_probe_end(struct bio *bio)
 	struct mp_path *path = bio->bi_private;
 	enum mp_probe_state result;
 
-	switch (bio->bi_status ? mp_classify(bio->bi_status, bio->bi_opf) : MP_ANSWER) {
-	case MP_ANSWER:
+	switch (bio->bi_status ? mp_classify(bio->bi_status, bio->bi_opf) : MP_FINAL) {
+	case MP_FINAL:
 	case MP_BUSY:
 		result = MP_PROBE_OK;
 		break;
 	case MP_PATH_ERROR:
 		result = MP_PROBE_FAILED;
 		break;
-	case MP_DOUBTFUL:
-		result = MP_PROBE_DOUBTFUL;
+	case MP_AMBIGUOUS:
+		result = MP_PROBE_AMBIGUOUS;
 		break;
 	}
 	if (bio->bi_status)
@@ -107,25 +107,25 @@ void mp_check_work(struct work_struct *work)
 }
 
 /* Have a path say which disk it leads to: one that has answered, or else is inactive. */
-static void mp_start_check(struct mp_path *path, bool in_vain)
+static void mp_start_check(struct mp_path *path, bool read_failed)
 {
-	path->probe_was_in_vain = in_vain;
-	if (!mp_take_for_probe(path, path->probe_is_return))
+	path->probe_read_failed = read_failed;
+	if (!mp_take_for_probe(path, path->probe_to_reinstate))
 		return;
 	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
-	queue_work(path->conf->checker, &path->check_work);
+	queue_work(path->conf->check_wq, &path->check_work);
 }
 
 /*
  * Have one place of the path read, with all failfast flags.  False: the path is
- * gone, or neither live nor @returning, the gate is shut, or an older probe has
+ * gone, or neither live nor @to_reinstate, the gate is shut, or an older probe has
  * not come back.
  */
-bool mp_start_probe(struct mp_path *path, unsigned int place, bool returning)
+bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate)
 {
 	struct block_device *bdev;
 
-	if (READ_ONCE(path->probe_state) != MP_PROBE_IDLE || !mp_take_for_probe(path, returning))
+	if (READ_ONCE(path->probe_state) != MP_PROBE_IDLE || !mp_take_for_probe(path, to_reinstate))
 		return false;
 
 	bdev = mp_rdev(path)->bdev;
@@ -136,15 +136,16 @@ bool mp_start_probe(struct mp_path *path, unsigned int place, bool returning)
 	path->probe->bi_end_io = mp_probe_end;
 	path->probe->bi_private = path;
 	path->probe_place = place;
-	path->probe_is_return = returning;
+	path->probe_to_reinstate = to_reinstate;
 	path->probe_joined = READ_ONCE(path->joined);
 	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
-	path->probe_to_send = true;	/* queue_work() makes it visible to the work */
-	queue_work(path->sender, &path->send_work);
+	path->probe_to_submit = true;	/* queue_work() makes it visible to the work */
+	queue_work(path->submit_wq, &path->submit_work);
 	return true;
 }
 
-static void mp_path_works(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev)
+static void mp_handle_working_path(struct mp_conf *conf, struct mp_path *path,
+				   struct md_rdev *rdev)
 {
 	bool again = false;
 
@@ -155,8 +156,8 @@ static void mp_path_works(struct mp_conf *conf, struct mp_path *path, struct md_
 	}
 	spin_unlock_irq(&conf->lock);
 
-	if (conf->down == path)
-		conf->down = NULL;
+	if (conf->down_path == path)
+		conf->down_path = NULL;
 	if (again)
 		pr_info_ratelimited("md/multipath:%s: path %pg works again; I/O goes on\n",
 				    mdname(conf->mddev), rdev->bdev);
@@ -181,14 +182,14 @@ static bool __mp_none_active(const struct mp_conf *conf)
  * @last does not work, or there is no path at all (NULL): so none works (R8).
  * False: @last is not the last live path that is active, or not any more.
  */
-bool mp_no_path(struct mp_conf *conf, const struct md_rdev *last)
+bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last)
 {
 	bool parking = false;
 
 	spin_lock_irq(&conf->lock);
 	if (last ? mp_rdev_live(last) && (conf->nr_live == 1 || __mp_none_active(conf)) :
 		   !conf->nr_live) {
-		__mp_set_state(conf, MP_PARKING);
+		__mp_set_state(conf, MP_QUEUEING);
 		parking = true;
 	}
 	spin_unlock_irq(&conf->lock);
@@ -202,38 +203,39 @@ bool mp_no_path(struct mp_conf *conf, const struct md_rdev *last)
 }
 
 /* A path that does not work fails, unless it is the last: then no path works. */
-static void mp_path_is_broken(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev)
+static void mp_handle_broken_path(struct mp_conf *conf, struct mp_path *path,
+				  struct md_rdev *rdev)
 {
 	if (READ_ONCE(conf->state) != MP_WORKING || !mp_rdev_live(rdev))
 		return;
-	if (!mp_no_path(conf, rdev)) {
-		mp_accuse_path(path, rdev, MP_PROBE_ERROR);
+	if (!mp_enter_no_path(conf, rdev)) {
+		mp_suspect_path(path, rdev, MP_PROBE_ERROR);
 		return;
 	}
-	conf->down = path;
+	conf->down_path = path;
 	/* It may only have to be activated. */
-	mp_ask_soon(path);
+	mp_query_access_soon(path);
 }
 
 /* What was found out about a path that has failed, and may return. */
-static void mp_hear_return(struct mp_conf *conf, struct mp_path *path,
-			   struct md_rdev *rdev, enum mp_probe_state result)
+static void mp_apply_reinstate_probe(struct mp_conf *conf, struct mp_path *path,
+				     struct md_rdev *rdev, enum mp_probe_state result)
 {
 	/* A controller that is inactive reads nothing, but says what it is (R14). */
 	if (result == MP_PROBE_OK)
 		mp_start_check(path, false);
-	else if (result == MP_PROBE_DOUBTFUL && READ_ONCE(path->has_access))
+	else if (result == MP_PROBE_AMBIGUOUS && READ_ONCE(path->has_access))
 		mp_start_check(path, true);
 	else if (result == MP_PROBE_SAME_DISK)
-		mp_take_back(conf, path, rdev);
+		mp_reinstate_path(conf, path, rdev);
 }
 
 /*
  * A probe is back: what does it say?  Nothing, if the slot holds another rdev by
  * now, or none.
  */
-static void mp_believe_probe(struct mp_conf *conf, struct mp_path *path,
-			     enum mp_probe_state result)
+static void mp_apply_probe_result(struct mp_conf *conf, struct mp_path *path,
+				  enum mp_probe_state result)
 {
 	struct md_rdev *rdev;
 
@@ -241,14 +243,14 @@ static void mp_believe_probe(struct mp_conf *conf, struct mp_path *path,
 	rdev = rcu_dereference(path->rdev);
 	/* pairs with mp_fill_slot() */
 	if (rdev && READ_ONCE(path->joined) == path->probe_joined) {
-		if (path->probe_is_return)
-			mp_hear_return(conf, path, rdev, result);
+		if (path->probe_to_reinstate)
+			mp_apply_reinstate_probe(conf, path, rdev, result);
 		else if (result == MP_PROBE_OK && READ_ONCE(conf->state) != MP_WORKING)
 			mp_start_check(path, false);
 		else if (result == MP_PROBE_OK || result == MP_PROBE_SAME_DISK)
-			mp_path_works(conf, path, rdev);
+			mp_handle_working_path(conf, path, rdev);
 		else
-			mp_path_is_broken(conf, path, rdev);
+			mp_handle_broken_path(conf, path, rdev);
 	}
 	rcu_read_unlock();
 }
@@ -268,22 +270,22 @@ static void mp_note_probe(struct mp_path *path)
  * Take a probe that is back.  Returns what came of it; MP_PROBE_IDLE if nothing has, as
  * there is none, or it is away, or reads another place of the disk now.
  */
-enum mp_probe_state mp_hear_probe(struct mp_conf *conf, struct mp_path *path)
+enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path)
 {
 	/* pairs with mp_probe_end() */
 	enum mp_probe_state result = smp_load_acquire(&path->probe_state);
-	bool more = result == MP_PROBE_DOUBTFUL && path->probe_place + 1 < MP_PROBE_PLACES;
+	bool more = result == MP_PROBE_AMBIGUOUS && path->probe_place + 1 < MP_PROBE_PLACES;
 
 	if (result == MP_PROBE_IDLE || result == MP_PROBE_SENT)
 		return MP_PROBE_IDLE;
 	WRITE_ONCE(path->probe_state, MP_PROBE_IDLE);
-	if (path->probe_is_return)
+	if (path->probe_to_reinstate)
 		mp_note_probe(path);
-	if (more && mp_start_probe(path, path->probe_place + 1, path->probe_is_return))
+	if (more && mp_start_probe(path, path->probe_place + 1, path->probe_to_reinstate))
 		return MP_PROBE_IDLE;
 
 	if (!more)
-		mp_believe_probe(conf, path, result);
+		mp_apply_probe_result(conf, path, result);
 	return result;
 }
 
@@ -293,12 +295,12 @@ enum mp_probe_state mp_hear_probe(struct mp_conf *conf, struct mp_path *path)
  */
 void mp_fail_down_path(struct mp_conf *conf)
 {
-	struct mp_path *path = conf->down;
+	struct mp_path *path = conf->down_path;
 
 	if (!path || READ_ONCE(conf->state) != MP_WORKING)
 		return;
-	conf->down = NULL;
-	mp_believe_probe(conf, path, MP_PROBE_FAILED);
+	conf->down_path = NULL;
+	mp_apply_probe_result(conf, path, MP_PROBE_FAILED);
 }
 
 void mp_probe_again(struct mp_conf *conf)
@@ -315,7 +317,7 @@ void mp_probe_again(struct mp_conf *conf)
 }
 
 /* When a failed path is to be probed next, in jiffies (R11). */
-static unsigned long mp_next_return_probe(const struct mp_path *path)
+static unsigned long mp_next_reinstate_probe(const struct mp_path *path)
 {
 	const struct mp_conf *conf = path->conf;
 	unsigned long interval = mp_probe_interval(conf);
@@ -333,7 +335,7 @@ static unsigned long mp_next_return_probe(const struct mp_path *path)
 }
 
 /* md core lets go of a path whose device is gone, but it has to be told to look. */
-static bool mp_let_go_of(struct mp_path *path)
+static bool mp_request_removal(struct mp_path *path)
 {
 	struct mddev *mddev = path->conf->mddev;
 	struct md_rdev *rdev;
@@ -353,7 +355,7 @@ static bool mp_let_go_of(struct mp_path *path)
 /* Has it failed, with nobody there to see if it is back?  A probe's end wakes the thread. */
 static bool mp_wants_probe(const struct mp_path *path)
 {
-	return READ_ONCE(path->heals) && READ_ONCE(path->probe_state) == MP_PROBE_IDLE;
+	return READ_ONCE(path->auto_reinstate) && READ_ONCE(path->probe_state) == MP_PROBE_IDLE;
 }
 
 /* The earlier of @until and when a failed path is to be probed next, in jiffies. */
@@ -363,7 +365,7 @@ unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until)
 
 	mp_for_each_path(path, conf)
 		if (mp_wants_probe(path))
-			until = mp_earlier(until, mp_next_return_probe(path));
+			until = mp_earlier(until, mp_next_reinstate_probe(path));
 	return until;
 }
 
@@ -372,13 +374,13 @@ void mp_probe_failed_paths(struct mp_conf *conf)
 	struct mp_path *path;
 
 	mp_for_each_path(path, conf) {
-		if (!mp_wants_probe(path) || time_before(jiffies, mp_next_return_probe(path)))
+		if (!mp_wants_probe(path) || time_before(jiffies, mp_next_reinstate_probe(path)))
 			continue;
 		/* Also when it can't be started: the thread is not to ask again at once. */
 		spin_lock_irq(&conf->lock);
 		path->probed_at = jiffies;
 		spin_unlock_irq(&conf->lock);
-		if (!mp_let_go_of(path))
+		if (!mp_request_removal(path))
 			mp_start_probe(path, 0, true);
 	}
 }
@@ -399,18 +401,18 @@ void mp_probe_failed_paths(struct mp_conf *conf)
  * A bio that has read the epoch just before it changes is counted in the older one
  * a moment later; it is taken for older than it is by an interval at most.
  */
-static void mp_watch_path(struct mp_path *path, const struct md_rdev *rdev,
-			  unsigned long timeout)
+static void mp_check_stalled(struct mp_path *path, const struct md_rdev *rdev,
+			     unsigned long timeout)
 {
 	unsigned int older = !path->epoch;
 	const char *name = mdname(path->conf->mddev);
 	bool stalled = test_bit(MP_STALLED, &path->demerits);
 	struct mp_tally total = mp_total(path);
-	unsigned long answers = total.ended[0] + total.ended[1] - total.unasked;
+	unsigned long completed = total.ended[0] + total.ended[1] - total.not_issued;
 
 	/* Less than before: who is counted as unasked is not counted as ended yet. */
-	if ((long)(answers - path->answers) > 0) {
-		path->answers = answers;
+	if ((long)(completed - path->completed) > 0) {
+		path->completed = completed;
 		path->silent_since = jiffies;
 	}
 	if (total.begun[older] == total.ended[older]) {
@@ -433,9 +435,9 @@ static void mp_watch_path(struct mp_path *path, const struct md_rdev *rdev,
 	}
 }
 
-void mp_watch_work(struct work_struct *work)
+void mp_stall_work(struct work_struct *work)
 {
-	struct mp_conf *conf = container_of(work, struct mp_conf, watch_work.work);
+	struct mp_conf *conf = container_of(work, struct mp_conf, stall_work.work);
 	unsigned long timeout = msecs_to_jiffies(READ_ONCE(conf->stall_timeout));
 	struct mp_path *path;
 
@@ -444,11 +446,11 @@ void mp_watch_work(struct work_struct *work)
 		struct md_rdev *rdev = rcu_dereference(path->rdev);
 
 		if (rdev && timeout)
-			mp_watch_path(path, rdev, timeout);
+			mp_check_stalled(path, rdev, timeout);
 		else
 			clear_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
 	}
 	rcu_read_unlock();
 	if (timeout)
-		queue_delayed_work(system_long_wq, &conf->watch_work, timeout / MP_WATCHES + 1);
+		queue_delayed_work(system_long_wq, &conf->stall_work, timeout / MP_STALL_CHECKS + 1);
 }

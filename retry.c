@@ -14,15 +14,15 @@
 #define MP_POLL			(HZ / 50 + 1)
 
 /* How often a bio whose path answers to probes only is tried, and how long a trial may hang. */
-#define MP_TRIAL_INTERVAL	HZ
+#define MP_VERIFY_INTERVAL	HZ
 
 /* When a path works again, the paths that failed the bio before count no more. */
 static void mp_new_round(struct mp_io *io)
 {
 	io->round = READ_ONCE(io->conf->round);	/* pairs with __mp_set_state() */
 	io->tried = 0;
-	io->doubted = 0;
-	io->patient = false;
+	io->ambiguous = 0;
+	io->no_failfast = false;
 	io->path_error = false;
 }
 
@@ -52,21 +52,21 @@ static bool mp_retry(struct mp_io *io)
 
 	path = mp_take_retry_path(io);
 	if (!path) {
-		llist_add(&io->node, &conf->judged);
+		llist_add(&io->node, &conf->to_verify);
 		return true;
 	}
 	if (IS_ERR(path))
 		return false;
 
 	if (!mp_prepare(io, mp_rdev(path)->bdev)) {
-		this_cpu_inc(path->tally->unasked);
+		this_cpu_inc(path->tally->not_issued);
 		mp_put_path(conf, path, io->ticket);
 		return false;
 	}
 	/* R5: the path's work can wait. */
-	mp_bio_down(io)->bi_opf &= ~REQ_NOWAIT;
+	mp_lower_bio(io)->bi_opf &= ~REQ_NOWAIT;
 	io->path = path;
-	mp_send_by_work(io);
+	mp_submit_by_work(io);
 	return true;
 }
 
@@ -87,31 +87,31 @@ static bool mp_retry_failed(struct mp_conf *conf)
 	return all;
 }
 
-static struct bio *mp_next_parked(struct mp_conf *conf)
+static struct bio *mp_next_queued(struct mp_conf *conf)
 {
 	struct bio *bio;
 
 	spin_lock_irq(&conf->lock);
-	bio = bio_list_pop(&conf->parked);
+	bio = bio_list_pop(&conf->queued);
 	spin_unlock_irq(&conf->lock);
 	return bio;
 }
 
 /* Start the bios that wait, oldest first.  False: for some there is no memory now. */
-static bool mp_start_parked(struct mp_conf *conf)
+static bool mp_start_queued(struct mp_conf *conf)
 {
 	struct mp_io *io;
 	struct bio *bio;
 
-	while ((bio = mp_next_parked(conf))) {
+	while ((bio = mp_next_queued(conf))) {
 		io = mp_begin(conf, bio);
 		if (!io) {
 			spin_lock_irq(&conf->lock);
-			bio_list_add_head(&conf->parked, bio);
+			bio_list_add_head(&conf->queued, bio);
 			spin_unlock_irq(&conf->lock);
 			return false;
 		}
-		mp_send_by_work(io);
+		mp_submit_by_work(io);
 		cond_resched();
 	}
 	return true;
@@ -128,12 +128,12 @@ void mp_fail_waiting(struct mp_conf *conf)
 	struct bio *bio;
 
 	llist_for_each_entry_safe(io, next, failed, node) {
-		atomic64_inc(&conf->refusals);
+		atomic64_inc(&conf->no_path_failures);
 		mp_finish(io, BLK_STS_IOERR);
 		cond_resched();
 	}
-	while ((bio = mp_next_parked(conf))) {
-		atomic64_inc(&conf->refusals);
+	while ((bio = mp_next_queued(conf))) {
+		atomic64_inc(&conf->no_path_failures);
 		bio_io_error(bio);
 		cond_resched();
 	}
@@ -151,7 +151,7 @@ static struct mp_path *mp_first_path(struct mp_conf *conf)
 }
 
 /* Bios on one of the thread's own lists are failed ones again. */
-void mp_fail_again(struct mp_conf *conf, struct llist_head *list)
+void mp_move_to_failed(struct mp_conf *conf, struct llist_head *list)
 {
 	struct mp_io *io, *next;
 
@@ -159,7 +159,7 @@ void mp_fail_again(struct mp_conf *conf, struct llist_head *list)
 		llist_add(&io->node, &conf->failed);
 }
 
-static bool mp_can_testify(struct mp_path *path)
+static bool mp_can_verify(struct mp_path *path)
 {
 	return path && mp_path_is_live(path) && READ_ONCE(path->probe_state) == MP_PROBE_IDLE;
 }
@@ -168,17 +168,17 @@ static bool mp_can_testify(struct mp_path *path)
  * A path to be probed in a trial: the one that somebody suspects, else the one
  * that bios go to, else any whose last probe does not hang.
  */
-static struct mp_path *mp_find_witness(struct mp_conf *conf, struct mp_path *suspect)
+static struct mp_path *mp_find_verify_path(struct mp_conf *conf, struct mp_path *probe_request)
 {
 	struct mp_path *path;
 
-	if (mp_can_testify(suspect))
-		return suspect;
+	if (mp_can_verify(probe_request))
+		return probe_request;
 	path = mp_first_path(conf);
-	if (mp_can_testify(path))
+	if (mp_can_verify(path))
 		return path;
 	mp_for_each_path(path, conf)
-		if (mp_can_testify(path))
+		if (mp_can_verify(path))
 			return path;
 	return NULL;
 }
@@ -187,22 +187,22 @@ static struct mp_path *mp_find_witness(struct mp_conf *conf, struct mp_path *sus
  * Start a trial (R1) when one is wanted.  It can't start while the gate is shut,
  * or while all live paths are at a probe: the thread is woken then.
  */
-static void mp_start_trial(struct mp_conf *conf)
+static void mp_start_verify(struct mp_conf *conf)
 {
-	struct mp_path *suspect, *path;
+	struct mp_path *probe_request, *path;
 
-	if (conf->witness || (llist_empty(&conf->judged) && !READ_ONCE(conf->suspect)))
+	if (conf->verify_path || (llist_empty(&conf->to_verify) && !READ_ONCE(conf->probe_request)))
 		return;
 
-	suspect = xchg(&conf->suspect, NULL);	/* pairs with mp_suspect() */
-	path = mp_find_witness(conf, suspect);
+	probe_request = xchg(&conf->probe_request, NULL);	/* pairs with mp_request_probe() */
+	path = mp_find_verify_path(conf, probe_request);
 	if (path && mp_start_probe(path, 0, false)) {
-		conf->witness = path;
-		conf->trial_began = jiffies;
-		conf->trial_generation = READ_ONCE(conf->generation);
-		conf->on_trial.first = llist_del_all(&conf->judged);
+		conf->verify_path = path;
+		conf->verify_began = jiffies;
+		conf->verify_generation = READ_ONCE(conf->generation);
+		conf->verifying.first = llist_del_all(&conf->to_verify);
 	} else {
-		cmpxchg(&conf->suspect, NULL, suspect);
+		cmpxchg(&conf->probe_request, NULL, probe_request);
 	}
 }
 
@@ -211,20 +211,20 @@ static void mp_start_trial(struct mp_conf *conf)
  * joined that has not been tried, and when the witness hangs, but another path
  * could speak.  Its bios are failed ones as before.
  */
-static void mp_drop_trial(struct mp_conf *conf)
+static void mp_cancel_verify(struct mp_conf *conf)
 {
-	bool hangs = time_after_eq(jiffies, conf->trial_began + MP_TRIAL_INTERVAL);
+	bool hangs = time_after_eq(jiffies, conf->verify_began + MP_VERIFY_INTERVAL);
 
-	if (!conf->witness)
+	if (!conf->verify_path)
 		return;
-	if (mp_path_is_live(conf->witness) &&
-	    READ_ONCE(conf->generation) == conf->trial_generation &&
-	    !(hangs && mp_find_witness(conf, NULL)))
+	if (mp_path_is_live(conf->verify_path) &&
+	    READ_ONCE(conf->generation) == conf->verify_generation &&
+	    !(hangs && mp_find_verify_path(conf, NULL)))
 		return;
 
-	conf->witness = NULL;
-	mp_fail_again(conf, &conf->on_trial);
-	mp_fail_again(conf, &conf->judged);
+	conf->verify_path = NULL;
+	mp_move_to_failed(conf, &conf->verifying);
+	mp_move_to_failed(conf, &conf->to_verify);
 }
 
 /* Can the disk be asked of any path's state? */
@@ -242,7 +242,7 @@ static bool mp_has_access(const struct mp_conf *conf)
  * Does a bio get another round, as its errors may not be the disk's?  What a controller
  * refuses in the moment before its state is known looks like the disk's error.
  */
-static bool mp_deserves_round(const struct mp_io *io)
+static bool mp_wants_another_round(const struct mp_io *io)
 {
 	if (io->second_round)
 		return io->path_error && !mp_is_overdue(io);
@@ -250,12 +250,12 @@ static bool mp_deserves_round(const struct mp_io *io)
 }
 
 /* The witness works, so what failed the bios is theirs (R1). */
-static void mp_pass_verdict(struct mp_conf *conf)
+static void mp_finish_verified(struct mp_conf *conf)
 {
 	struct mp_io *io, *next;
 
-	llist_for_each_entry_safe(io, next, llist_del_all(&conf->on_trial), node) {
-		if (!mp_deserves_round(io)) {
+	llist_for_each_entry_safe(io, next, llist_del_all(&conf->verifying), node) {
+		if (!mp_wants_another_round(io)) {
 			mp_finish(io, io->error);
 			continue;
 		}
@@ -263,23 +263,23 @@ static void mp_pass_verdict(struct mp_conf *conf)
 		if (!io->second_round)
 			llist_add(&io->node, &conf->failed);
 		else if (llist_add(&io->node, &conf->paced))
-			conf->next_release = jiffies + MP_TRIAL_INTERVAL;
+			conf->next_release = jiffies + MP_VERIFY_INTERVAL;
 		io->second_round = true;
 		cond_resched();
 	}
 }
 
 /* A trial is over when its witness has spoken. */
-static void mp_end_trial(struct mp_conf *conf, const struct mp_path *path,
-			 enum mp_probe_state result)
+static void mp_end_verify(struct mp_conf *conf, const struct mp_path *path,
+			  enum mp_probe_state result)
 {
-	if (path != conf->witness || result == MP_PROBE_IDLE)
+	if (path != conf->verify_path || result == MP_PROBE_IDLE)
 		return;
-	conf->witness = NULL;
+	conf->verify_path = NULL;
 	if (result == MP_PROBE_OK)
-		mp_pass_verdict(conf);
+		mp_finish_verified(conf);
 	else
-		mp_fail_again(conf, &conf->on_trial);
+		mp_move_to_failed(conf, &conf->verifying);
 }
 
 static bool mp_deadline_is_over(const struct mp_conf *conf)
@@ -296,7 +296,7 @@ static void mp_check_deadline(struct mp_conf *conf)
 	bool over = false;
 
 	spin_lock_irq(&conf->lock);
-	if (conf->state == MP_PARKING && mp_deadline_is_over(conf)) {
+	if (conf->state == MP_QUEUEING && mp_deadline_is_over(conf)) {
 		__mp_set_state(conf, MP_GIVEN_UP);
 		over = true;
 	}
@@ -310,9 +310,9 @@ static void mp_check_deadline(struct mp_conf *conf)
 /* No path works: wait for one, or no longer. */
 static void mp_wait_for_path(struct mp_conf *conf)
 {
-	mp_fail_again(conf, &conf->judged);
-	mp_fail_again(conf, &conf->paced);
-	WRITE_ONCE(conf->suspect, NULL);
+	mp_move_to_failed(conf, &conf->to_verify);
+	mp_move_to_failed(conf, &conf->paced);
+	WRITE_ONCE(conf->probe_request, NULL);
 	mp_check_deadline(conf);
 	if (READ_ONCE(conf->state) == MP_GIVEN_UP)
 		mp_fail_waiting(conf);
@@ -324,7 +324,7 @@ static void mp_release_paced(struct mp_conf *conf)
 {
 	if (llist_empty(&conf->paced) || time_before(jiffies, conf->next_release))
 		return;
-	mp_fail_again(conf, &conf->paced);
+	mp_move_to_failed(conf, &conf->paced);
 }
 
 /* Jiffies until the thread has to look by itself, when nobody wakes it before. */
@@ -337,9 +337,9 @@ static unsigned long mp_next_look(const struct mp_conf *conf)
 
 	if (state != MP_WORKING)
 		until = mp_earlier(until, conf->last_probe + mp_probe_interval(conf));
-	else if (conf->witness || !llist_empty(&conf->paced))
-		until = mp_earlier(until, now + MP_TRIAL_INTERVAL);
-	if (state == MP_PARKING && seconds >= 0)
+	else if (conf->verify_path || !llist_empty(&conf->paced))
+		until = mp_earlier(until, now + MP_VERIFY_INTERVAL);
+	if (state == MP_QUEUEING && seconds >= 0)
 		until = mp_earlier(until, conf->down_since + (unsigned long)seconds * HZ);
 	until = mp_next_probe(conf, until);
 
@@ -372,22 +372,22 @@ void mp_retry_thread(struct md_thread *thread)
 	bool all = true;
 	struct mp_path *path;
 
-	mp_drop_trial(conf);
+	mp_cancel_verify(conf);
 	mp_for_each_path(path, conf)
-		mp_end_trial(conf, path, mp_hear_probe(conf, path));
+		mp_end_verify(conf, path, mp_handle_probe(conf, path));
 	mp_fail_down_path(conf);
 	if (!READ_ONCE(conf->nr_live) && READ_ONCE(conf->state) == MP_WORKING)
-		mp_no_path(conf, NULL);
+		mp_enter_no_path(conf, NULL);
 	mp_probe_failed_paths(conf);
 	mp_wake_md(conf);
 
 	if (READ_ONCE(conf->state) != MP_WORKING) {
 		mp_wait_for_path(conf);
-	} else if (!READ_ONCE(conf->barred)) {
+	} else if (!READ_ONCE(conf->blocked)) {
 		mp_release_paced(conf);
 		all = mp_retry_failed(conf);
-		all &= mp_start_parked(conf);
-		mp_start_trial(conf);
+		all &= mp_start_queued(conf);
+		mp_start_verify(conf);
 	}
 	thread->timeout = all ? mp_next_look(conf) : MP_POLL;
 }
@@ -397,7 +397,7 @@ void mp_set_no_path_retry(struct mp_conf *conf, int seconds)
 	spin_lock_irq(&conf->lock);
 	WRITE_ONCE(conf->no_path_retry, seconds);
 	if (conf->state == MP_GIVEN_UP && !mp_deadline_is_over(conf))
-		__mp_set_state(conf, MP_PARKING);
+		__mp_set_state(conf, MP_QUEUEING);
 	spin_unlock_irq(&conf->lock);
 	md_wakeup_thread(conf->retry_thread);
 }

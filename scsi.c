@@ -31,12 +31,12 @@
 #define MP_MAX_VPD_SIZE		4092
 
 /* The time that the disk has for each question. */
-#define MP_ASK_TIMEOUT		(5 * HZ)
+#define MP_QUERY_TIMEOUT		(5 * HZ)
 
 /* Seen by who follows a unit attention or two. */
-#define MP_ASK_TRIES		3
+#define MP_QUERY_TRIES		3
 /* How often a question tries to get in between two freezes of the queue. */
-#define MP_THAWS		50
+#define MP_FREEZE_WAITS		50
 
 /* The SCSI device under a disk, or NULL.  The disk's parent holds on to it. */
 struct scsi_device *mp_scsi_device(struct block_device *bdev)
@@ -53,7 +53,7 @@ struct scsi_device *mp_scsi_device(struct block_device *bdev)
  * What became of a command: 0; -EAGAIN if the device had something else to say first;
  * -ENOTCONN if the path's controller does no I/O now; -EIO.
  */
-static int mp_result_of(const struct scsi_cmnd *command)
+static int mp_command_result(const struct scsi_cmnd *command)
 {
 	const u8 *sense = command->sense_buffer;
 	u8 format = sense[0] & 0x7f;
@@ -94,11 +94,11 @@ mp_alloc_request(struct request_queue *q,
 		 struct request *(*alloc)(struct request_queue *q, blk_opf_t opf,
 					  blk_mq_req_flags_t flags))
 {
-	unsigned long left = MP_ASK_TIMEOUT;
+	unsigned long left = MP_QUERY_TIMEOUT;
 	struct request *rq;
 	int tries;
 
-	for (tries = 0; tries < MP_THAWS; tries++) {
+	for (tries = 0; tries < MP_FREEZE_WAITS; tries++) {
 		rq = alloc(q, REQ_OP_DRV_IN, BLK_MQ_REQ_NOWAIT);
 		if (!IS_ERR(rq) || PTR_ERR(rq) != -EWOULDBLOCK)
 			break;
@@ -114,13 +114,13 @@ mp_alloc_request(struct request_queue *q,
  * it is linked; scsi_execute_cmd() is not for symbol_get().  @timeout is in jiffies;
  * 0: the lower driver's.
  *
- * Context: sleeps, up to the timeout for each of MP_ASK_TRIES.
+ * Context: sleeps, up to the timeout for each of MP_QUERY_TRIES.
  *
  * Return: 0; -EIO if it does not answer, -ENOTCONN if its controller does no I/O;
  * -EBUSY while all its tags are in use, or its queue is frozen; -ENXIO or -ENOMEM.
  */
-static int mp_ask(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_length,
-		  void *answer, unsigned int length, unsigned int timeout)
+static int mp_scsi_command(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_length,
+			   void *answer, unsigned int length, unsigned int timeout)
 {
 	struct request *(*alloc_request)(struct request_queue *q, blk_opf_t opf,
 					 blk_mq_req_flags_t flags);
@@ -131,7 +131,7 @@ static int mp_ask(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_leng
 	alloc_request = symbol_get(scsi_alloc_request);
 	if (!alloc_request)
 		return -ENXIO;
-	for (tries = 0; err == -EAGAIN && tries < MP_ASK_TRIES; tries++) {
+	for (tries = 0; err == -EAGAIN && tries < MP_QUERY_TRIES; tries++) {
 		rq = mp_alloc_request(sdev->request_queue, alloc_request);
 		if (IS_ERR(rq)) {
 			err = PTR_ERR(rq) == -EWOULDBLOCK ? -EBUSY : PTR_ERR(rq);
@@ -151,7 +151,7 @@ static int mp_ask(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_leng
 			rq->rq_flags |= RQF_QUIET;
 			err = blk_execute_rq(rq, true) ? -EIO : 0;
 			if (!err || command->result)
-				err = mp_result_of(command);
+				err = mp_command_result(command);
 			/* Some devices send something, and say that it is nothing. */
 			if (!err && command->resid_len && command->resid_len <= length)
 				memset(answer + length - command->resid_len, 0, command->resid_len);
@@ -163,10 +163,10 @@ static int mp_ask(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_leng
 }
 
 /* VPD page 83h, device identification. */
-static int mp_ask_vpd(struct scsi_device *sdev, u8 *page, unsigned int length)
+static int mp_query_vpd(struct scsi_device *sdev, u8 *page, unsigned int length)
 {
 	const u8 cdb[] = { INQUIRY, 1, 0x83, length >> 8, length & 0xff, 0 };
-	int err = mp_ask(sdev, cdb, sizeof(cdb), page, length, MP_ASK_TIMEOUT);
+	int err = mp_scsi_command(sdev, cdb, sizeof(cdb), page, length, MP_QUERY_TIMEOUT);
 
 	return err ?: page[1] == 0x83 ? 0 : -EIO;
 }
@@ -175,7 +175,7 @@ static int mp_ask_vpd(struct scsi_device *sdev, u8 *page, unsigned int length)
  * The identity that the device has now: @known if it is among those that it has,
  * else the first one.
  */
-int mp_ask_identity(struct scsi_device *sdev, const struct mp_identity *known,
+int mp_query_identity(struct scsi_device *sdev, const struct mp_identity *known,
 			   struct mp_identity *now)
 {
 	struct mp_identity found;
@@ -187,11 +187,11 @@ int mp_ask_identity(struct scsi_device *sdev, const struct mp_identity *known,
 	page = kmalloc(MP_MAX_VPD_SIZE, GFP_NOIO);
 	if (!page)
 		return -ENOMEM;
-	err = mp_ask_vpd(sdev, page, MP_VPD_SIZE);
+	err = mp_query_vpd(sdev, page, MP_VPD_SIZE);
 	end = be16_to_cpup((__be16 *)(page + 2)) + 4;
 	if (!err && end > MP_VPD_SIZE) {
 		end = min(end, MP_MAX_VPD_SIZE);
-		err = mp_ask_vpd(sdev, page, end);
+		err = mp_query_vpd(sdev, page, end);
 	}
 	if (err)
 		goto out_free;
@@ -215,7 +215,8 @@ out_free:
 }
 
 /* The size that the device has now, in sectors, and its block size in bytes. */
-static int mp_ask_size(struct scsi_device *sdev, sector_t *sectors, unsigned int *block_size)
+static int mp_query_capacity(struct scsi_device *sdev, sector_t *sectors,
+			     unsigned int *block_size)
 {
 	static const u8 cdb16[16] = { SERVICE_ACTION_IN_16, SAI_READ_CAPACITY_16, [13] = 32 };
 	static const u8 cdb10[10] = { READ_CAPACITY };
@@ -228,12 +229,12 @@ static int mp_ask_size(struct scsi_device *sdev, sector_t *sectors, unsigned int
 		return -ENOMEM;
 	err = -EOPNOTSUPP;
 	if (!sdev->no_read_capacity_16 && !sdev->try_rc_10_first)
-		err = mp_ask(sdev, cdb16, sizeof(cdb16), answer, 32, MP_ASK_TIMEOUT);
+		err = mp_scsi_command(sdev, cdb16, sizeof(cdb16), answer, 32, MP_QUERY_TIMEOUT);
 	if (!err) {
 		last = be64_to_cpup((__be64 *)answer);
 		*block_size = be32_to_cpup((__be32 *)(answer + 8));
 	} else {
-		err = mp_ask(sdev, cdb10, sizeof(cdb10), answer, 8, MP_ASK_TIMEOUT);
+		err = mp_scsi_command(sdev, cdb10, sizeof(cdb10), answer, 8, MP_QUERY_TIMEOUT);
 		last = be32_to_cpup((__be32 *)answer);
 		*block_size = be32_to_cpup((__be32 *)(answer + 4));
 	}
@@ -243,21 +244,21 @@ static int mp_ask_size(struct scsi_device *sdev, sector_t *sectors, unsigned int
 }
 
 /* What the device is now; @known is what it was. */
-int mp_ask_disk(struct scsi_device *sdev, const struct mp_disk *known,
+int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known,
 		       struct mp_disk *now)
 {
 	int err;
 
 	*now = *known;
 	if (mp_has_identity(&known->identity)) {
-		err = mp_ask_identity(sdev, &known->identity, &now->identity);
+		err = mp_query_identity(sdev, &known->identity, &now->identity);
 		if (err)
 			return err;
 	}
 	/* What these say of their size is not what sd makes of it. */
 	if (sdev->fix_capacity || sdev->guess_capacity)
 		return 0;
-	err = mp_ask_size(sdev, &now->sectors, &now->block_size);
+	err = mp_query_capacity(sdev, &now->sectors, &now->block_size);
 	if (err != -ENOTCONN)
 		return err;
 	/* An inactive controller may know nothing of the size. */
@@ -267,11 +268,11 @@ int mp_ask_disk(struct scsi_device *sdev, const struct mp_disk *known,
 }
 
 /* Demerits that the disk gives the path now, or a negative error if it does not answer. */
-static long mp_ask_access(struct scsi_device *sdev)
+static long mp_query_access_state(struct scsi_device *sdev)
 {
 	static const u8 cdb[6] = { TEST_UNIT_READY };
 	/* It has the time that I/O has: who times out at a path in use has its host reset. */
-	int err = mp_ask(sdev, cdb, sizeof(cdb), NULL, 0, 0);
+	int err = mp_scsi_command(sdev, cdb, sizeof(cdb), NULL, 0, 0);
 
 	if (err == -ENOTCONN)
 		return BIT(MP_INACTIVE);
@@ -297,7 +298,7 @@ bool mp_is_inactive(struct mp_path *path, struct scsi_device *sdev)
 
 	if (!READ_ONCE(path->has_access))
 		return false;
-	demerits = mp_ask_access(sdev);
+	demerits = mp_query_access_state(sdev);
 	if (demerits < 0 || !(demerits & BIT(MP_INACTIVE)))
 		return false;
 	set_bit(MP_INACTIVE, &path->demerits);
@@ -414,34 +415,35 @@ static bool mp_set_access(struct mp_path *path, const struct md_rdev *rdev, unsi
 }
 
 /*
- * What came of asking about a path that is accused of @accused, if of anything.  One
+ * What came of asking about a path that is accused of @suspect_reason, if of anything.  One
  * that is inactive is not to blame, nor one whose state has changed meanwhile.  If the
  * disk could not be asked (no tag, no memory), the path stays accused until it can.
  */
-static void mp_hear_access(struct mp_path *path, struct md_rdev *rdev, long demerits,
-			   enum mp_reason accused)
+static void mp_apply_access(struct mp_path *path, struct md_rdev *rdev, long demerits,
+			    enum mp_reason suspect_reason)
 {
-	bool innocent = false;
+	bool explained = false;
 
 	if (demerits >= 0) {
-		innocent = mp_set_access(path, rdev, demerits) || demerits & BIT(MP_INACTIVE);
+		explained = mp_set_access(path, rdev, demerits) || demerits & BIT(MP_INACTIVE);
 	} else if (demerits != -EIO) {
-		cmpxchg(&path->accused, MP_NO_REASON, accused);
+		cmpxchg(&path->suspect_reason, MP_NO_REASON, suspect_reason);
 		return;
 	}
-	if (accused && !innocent)
-		mp_fail_path(path, rdev, accused);
+	if (suspect_reason && !explained)
+		mp_fail_path(path, rdev, suspect_reason);
 	else if (demerits == -EIO && READ_ONCE(path->conf->state) != MP_WORKING)
 		mp_fail_path(path, rdev, MP_PROBE_ERROR);
 	else if (demerits == -EIO)
-		mp_suspect(path);
+		mp_request_probe(path);
 }
 
 /* Nothing waits for it but free(); what it allocates waits for no I/O. */
 void mp_access_work(struct work_struct *work)
 {
 	struct mp_path *path = container_of(work, struct mp_path, access_work.work);
-	enum mp_reason accused = xchg(&path->accused, MP_NO_REASON);	/* mp_accuse_path() */
+	/* pairs with mp_suspect_path() */
+	enum mp_reason suspect_reason = xchg(&path->suspect_reason, MP_NO_REASON);
 	unsigned int flags = memalloc_noio_save();
 	struct mp_conf *conf = path->conf;
 	struct scsi_device *sdev;
@@ -453,14 +455,14 @@ void mp_access_work(struct work_struct *work)
 	sdev = mp_get_scsi_device(path, &joined);
 	is_told = sdev && mp_attach_handler(sdev);
 	if (is_told && mp_path_is_live(path))
-		demerits = mp_ask_access(sdev);
+		demerits = mp_query_access_state(sdev);
 
 	rcu_read_lock();
 	rdev = rcu_dereference(path->rdev);
 	if (rdev && READ_ONCE(path->joined) == joined) {
-		WRITE_ONCE(path->has_access, is_told);	/* pairs with mp_accuse_path() */
+		WRITE_ONCE(path->has_access, is_told);	/* pairs with mp_suspect_path() */
 		if (mp_rdev_live(rdev))
-			mp_hear_access(path, rdev, demerits, accused);
+			mp_apply_access(path, rdev, demerits, suspect_reason);
 	}
 	rcu_read_unlock();
 
@@ -468,7 +470,7 @@ void mp_access_work(struct work_struct *work)
 		mp_activate(path, sdev);
 	/* The handler's module may not have been there yet; loading it needs no rescuer. */
 	if (is_told)
-		queue_delayed_work(conf->checker, &path->access_work, MP_ACCESS_INTERVAL);
+		queue_delayed_work(conf->check_wq, &path->access_work, MP_ACCESS_INTERVAL);
 	else if (sdev && scsi_device_tpgs(sdev))
 		queue_delayed_work(system_long_wq, &path->access_work, MP_ATTACH_INTERVAL);
 	if (sdev)

@@ -92,7 +92,7 @@ static ssize_t reinstate_store(struct mddev *mddev, const char *page, size_t len
 		path->hold = 0;
 		path->failed_at = jiffies;
 		path->probed_at = jiffies - mp_probe_interval(conf);
-		WRITE_ONCE(path->heals, true);
+		WRITE_ONCE(path->auto_reinstate, true);
 	}
 	spin_unlock_irq(&conf->lock);
 	if (!path)
@@ -115,7 +115,7 @@ static ssize_t stall_timeout_store(struct mddev *mddev, const char *page, size_t
 	if (kstrtouint(page, 10, &ms) || ms > MP_MAX_STALL_TIMEOUT)
 		return -EINVAL;
 	WRITE_ONCE(conf->stall_timeout, ms);
-	mod_delayed_work(system_long_wq, &conf->watch_work, 0);
+	mod_delayed_work(system_long_wq, &conf->stall_work, 0);
 	return len;
 }
 
@@ -150,10 +150,10 @@ static struct md_sysfs_entry mp_iopolicy =
 static const char * const mp_reason_names[MP_REASONS] = {
 	[MP_NO_REASON]		= "-",
 	[MP_IO_ERROR]		= "io-error",
-	[MP_OUTDONE]		= "outdone",
+	[MP_FAILED_OVER]		= "failed-over",
 	[MP_PROBE_ERROR]	= "probe",
 	[MP_SUPERBLOCK_ERROR]	= "superblock",
-	[MP_BY_USER]		= "user",
+	[MP_BY_ADMIN]		= "user",
 };
 
 /* What a line of paths takes at most. */
@@ -178,7 +178,7 @@ static unsigned int mp_hold_left(const struct mp_path *path)
 {
 	unsigned long until = path->failed_at + path->hold;
 
-	return path->heals && time_before(jiffies, until) ?
+	return path->auto_reinstate && time_before(jiffies, until) ?
 		jiffies_to_msecs(until - jiffies) : 0;
 }
 
@@ -232,8 +232,8 @@ static struct md_sysfs_entry mp_##name = __ATTR(name, 0444, name##_show, NULL)
 
 /* Since the array was started; named as NVMe's. */
 MP_COUNTER(multipath_failover_count, failovers);
-MP_COUNTER(io_requeue_no_usable_path_count, parkings);
-MP_COUNTER(io_fail_no_available_path_count, refusals);
+MP_COUNTER(io_requeue_no_usable_path_count, requeues);
+MP_COUNTER(io_fail_no_available_path_count, no_path_failures);
 
 static struct attribute *mp_attributes[] = {
 	&mp_degraded.attr,

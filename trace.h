@@ -16,7 +16,7 @@
 #define show_reason(reason)			\
 	__print_symbolic(reason,		\
 		{ 1, "io-error" },		\
-		{ 2, "outdone" },		\
+		{ 2, "failed-over" },	\
 		{ 3, "probe" },			\
 		{ 4, "superblock" },		\
 		{ 5, "user" })
