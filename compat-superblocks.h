@@ -108,7 +108,7 @@ static void mp_log_missed(void)
 	int missed = mp_missed();
 
 	if (atomic_xchg(&told, missed) != missed)
-		pr_warn("md/multipath: %d times a superblock was read unseen, as too many were being read at once: stop arrays that lack a path, and assemble them again\n",
+		pr_warn("md/multipath: missed %d superblock reads because too many ran at once: stop arrays that lack a path and assemble them again\n",
 			missed);
 }
 
@@ -298,13 +298,13 @@ static int __init mp_enable_superblocks(int err)
 	if (err)
 		return err;
 	if (!mp_superblocks) {
-		pr_info("md/multipath: superblocks are turned off: use mdadm --build\n");
+		pr_info("md/multipath: superblock support is disabled: use mdadm --build\n");
 		return 0;
 	}
 	failure = mp_probe_superblocks();
 	mp_superblocks = !failure;
 	if (failure)
-		pr_warn("md/multipath: no superblocks on this kernel (error %d): mdadm --create and --assemble will fail, use mdadm --build\n",
+		pr_warn("md/multipath: no superblock support on this kernel (error %d): mdadm --create and --assemble will fail, use mdadm --build\n",
 			failure);
 	return 0;
 }

@@ -60,7 +60,7 @@ static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 
 	if (!mp_same_identity(&now->identity, &was->identity)) {
 		if (!path->wrong_disk_logged)
-			pr_warn("md/multipath:%s: path %pg is not used: it leads to disk %s, and not to %s\n",
+			pr_warn("md/multipath:%s: path %pg is not used: it leads to disk %s instead of %s\n",
 				name, mp_rdev(path)->bdev,
 				mp_identity_text(&now->identity, id_now),
 				mp_identity_text(&was->identity, id_was));
@@ -70,7 +70,7 @@ static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 	     now->sectors != mp_live_sectors(path->conf)) ||
 	    now->block_size != was->block_size) {
 		if (!path->wrong_disk_logged)
-			pr_warn("md/multipath:%s: path %pg is not used: its disk has %llu sectors and blocks of %u bytes, and had %llu and %u\n",
+			pr_warn("md/multipath:%s: path %pg is not used: its disk has %llu sectors and %u-byte blocks, expected %llu sectors and %u-byte blocks\n",
 				name, mp_rdev(path)->bdev, now->sectors, now->block_size,
 				was->sectors, was->block_size);
 		return false;
@@ -89,7 +89,7 @@ static bool mp_has_room(struct mp_path *path, const struct md_rdev *rdev)
 	if (size >= rdev->data_offset && size - rdev->data_offset >= needed)
 		return true;
 	if (!path->wrong_disk_logged)
-		pr_warn("md/multipath:%s: path %pg is not used: it has %llu sectors, and should have %llu after the first %llu: rescan the device, or set the size again\n",
+		pr_warn("md/multipath:%s: path %pg is not used: it has %llu sectors but needs %llu after the first %llu: rescan the device, or set the array's size again\n",
 			mdname(mddev), rdev->bdev, size, needed, rdev->data_offset);
 	return false;
 }
@@ -131,7 +131,7 @@ static enum mp_probe_state mp_check_superblock(struct mp_path *path, struct md_r
 		result = MP_PROBE_FAILED;
 	} else if (!mp_is_our_superblock(mddev, page_address(page))) {
 		if (!path->wrong_disk_logged)
-			pr_warn("md/multipath:%s: path %pg is not used: its disk has no superblock of this array\n",
+			pr_warn("md/multipath:%s: path %pg is not used: its disk does not have this array's superblock\n",
 				mdname(mddev), rdev->bdev);
 		result = MP_PROBE_WRONG_DISK;
 	}
@@ -184,7 +184,7 @@ static int mp_compare_identity(struct mp_conf *conf, struct block_device *bdev,
 		if (!mp_rdev(path) || !mp_has_identity(&path->disk.identity) ||
 		    mp_same_identity(identity, &path->disk.identity))
 			continue;
-		pr_warn("md/multipath:%s: %pg leads to disk %s, %pg to %s: not paths to one disk\n",
+		pr_warn("md/multipath:%s: %pg leads to disk %s but %pg leads to %s: not paths to the same disk\n",
 			mdname(conf->mddev), bdev, mp_identity_text(identity, id_new),
 			mp_rdev(path)->bdev,
 			mp_identity_text(&path->disk.identity, id_old));
@@ -209,13 +209,13 @@ int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool quer
 
 	mp_cached_identity(bdev, &known);
 	if (!mp_has_identity(&known)) {
-		pr_info("md/multipath:%s: %pg has no id: that it leads to the array's disk can't be checked\n",
+		pr_info("md/multipath:%s: %pg has no unique ID: cannot check that it leads to the array's disk\n",
 			mdname(conf->mddev), bdev);
 		return 0;
 	}
 	now = known;
 	if (query && sdev && mp_query_identity(sdev, &known, &now)) {
-		pr_warn("md/multipath:%s: %pg does not say which disk it leads to: add it when it does\n",
+		pr_warn("md/multipath:%s: %pg does not respond to the identity query: not added; try again when it responds\n",
 			mdname(conf->mddev), bdev);
 		return -EIO;
 	}
@@ -259,40 +259,40 @@ int mp_check_path(struct mddev *mddev, struct md_rdev *rdev)
 	struct md_rdev *other = mp_other_path(mddev, rdev);
 
 	if (test_bit(Journal, &rdev->flags) || test_bit(Replacement, &rdev->flags)) {
-		pr_warn("md/multipath:%s: %pg: a path can be no journal and no replacement\n",
+		pr_warn("md/multipath:%s: %pg is a journal or replacement device: not supported\n",
 			mdname(mddev), rdev->bdev);
 		return -EINVAL;
 	}
 	if (bdev_is_zoned(rdev->bdev)) {
-		pr_warn("md/multipath:%s: %pg is a zoned device: these are not supported\n",
+		pr_warn("md/multipath:%s: %pg is a zoned device: not supported\n",
 			mdname(mddev), rdev->bdev);
 		return -EINVAL;
 	}
 	if (size < rdev->data_offset + mddev->dev_sectors) {
-		pr_warn("md/multipath:%s: %pg has %llu sectors, the array needs %llu: not a path to its disk\n",
+		pr_warn("md/multipath:%s: %pg has %llu sectors but the array needs %llu: not a path to its disk\n",
 			mdname(mddev), rdev->bdev, size,
 			rdev->data_offset + mddev->dev_sectors);
 		return -ENOSPC;
 	}
 	if (other && size != mp_path_sectors(mddev, other)) {
-		pr_warn("md/multipath:%s: %pg has %llu sectors, %pg has %llu: not paths to one disk\n",
+		pr_warn("md/multipath:%s: %pg has %llu sectors but %pg has %llu: not paths to the same disk\n",
 			mdname(mddev), rdev->bdev, size, other->bdev,
 			mp_path_sectors(mddev, other));
 		return -EINVAL;
 	}
 	if (other && rdev->data_offset != other->data_offset) {
-		pr_warn("md/multipath:%s: data starts at sector %llu of %pg and at %llu of %pg: not paths to one disk\n",
+		pr_warn("md/multipath:%s: data starts at sector %llu on %pg but at sector %llu on %pg: not paths to the same disk\n",
 			mdname(mddev), rdev->data_offset, rdev->bdev,
 			other->data_offset, other->bdev);
 		return -EINVAL;
 	}
 	if (block > PAGE_SIZE) {
-		pr_warn("md/multipath:%s: %pg has blocks of %u bytes, more than a page: not supported\n",
+		pr_warn("md/multipath:%s: %pg has %u-byte blocks, larger than a page: not supported\n",
 			mdname(mddev), rdev->bdev, block);
 		return -EINVAL;
 	}
 	if (other && block != bdev_logical_block_size(other->bdev)) {
-		pr_warn("md/multipath:%s: %pg has blocks of %u bytes, %pg of %u: not paths to one disk\n",
+		pr_warn("md/multipath:%s: %pg has %u-byte blocks but %pg has %u-byte blocks: not paths to the same disk\n",
 			mdname(mddev), rdev->bdev, block, other->bdev,
 			bdev_logical_block_size(other->bdev));
 		return -EINVAL;

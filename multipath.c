@@ -203,7 +203,7 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 	was_live = path && mp_rdev_live(rdev);
 	if (was_live && conf->nr_live <= 1) {
 		spin_unlock_irqrestore(&conf->lock, flags);
-		pr_crit_ratelimited("md/multipath:%s: %pg is the last path: it stays in use\n",
+		pr_crit_ratelimited("md/multipath:%s: %pg is the last live path: it stays in use\n",
 				    mdname(mddev), rdev->bdev);
 		mp_request_probe(path);
 		return;
@@ -248,7 +248,7 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 	if (!path)
 		return -EEXIST;
 	if (test_bit(Faulty, &rdev->flags)) {
-		pr_warn("md/multipath:%s: %pg has failed: remove it and add it again\n",
+		pr_warn("md/multipath:%s: %pg is faulty: remove it and add it again\n",
 			mdname(mddev), rdev->bdev);
 		return -EINVAL;
 	}
@@ -270,7 +270,7 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 	schedule_work(&conf->uevent_work);
 	/* Not every caller does; for md core's thread, which is woken as the mutex is released. */
 	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
-	pr_info("md/multipath:%s: path %pg joined; %u of %u paths are in use\n",
+	pr_info("md/multipath:%s: path %pg added; %u of %u paths in use\n",
 		mdname(mddev), rdev->bdev, READ_ONCE(conf->nr_live), conf->nr_paths);
 	return 0;
 }
@@ -322,7 +322,7 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 	if (mp_in_flight(path)) {
 		WRITE_ONCE(path->removing, false);
 		if (!by_md)
-			pr_warn("md/multipath:%s: I/O is still at path %pg: remove it when that has ended\n",
+			pr_warn("md/multipath:%s: path %pg still has I/O in flight: remove it when that I/O has completed\n",
 				mdname(mddev), rdev->bdev);
 		return -EBUSY;
 	}
@@ -469,7 +469,7 @@ static int mp_check_number(struct mddev *mddev, int nr)
 
 	if (nr >= 1 && nr <= max)
 		return 0;
-	pr_warn("md/multipath:%s: %d paths asked for, 1 to %d are possible\n",
+	pr_warn("md/multipath:%s: %d paths requested, 1 to %d are supported\n",
 		mdname(mddev), nr, max);
 	return -EINVAL;
 }
@@ -483,7 +483,7 @@ static int mp_check_array(struct mddev *mddev)
 	if (err)
 		return err;
 	if (mddev->bitmap_info.file || mddev->bitmap_info.offset) {
-		pr_warn("md/multipath:%s: there is no use for a bitmap with one disk: make the array without\n",
+		pr_warn("md/multipath:%s: bitmaps are not supported: create the array without one\n",
 			mdname(mddev));
 		return -EINVAL;
 	}
@@ -513,7 +513,7 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 		if (err)
 			return err;
 		if (mp_rdev(conf->paths[slot])) {
-			pr_warn("md/multipath:%s: %pg wants slot %d, which is taken\n",
+			pr_warn("md/multipath:%s: %pg wants slot %d, which is already in use\n",
 				mdname(mddev), rdev->bdev, slot);
 			return -EINVAL;
 		}
@@ -523,7 +523,7 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 		conf->paths[slot]->notified_live = mp_rdev_live(rdev);
 	}
 	if (!conf->nr_live) {
-		pr_warn("md/multipath:%s: no path works: not started\n", mdname(mddev));
+		pr_warn("md/multipath:%s: no path works: array not started\n", mdname(mddev));
 		return -ENODEV;
 	}
 	return 0;
@@ -545,7 +545,7 @@ static int mp_set_limits(struct mddev *mddev)
 			continue;
 		queue_limits_stack_bdev(&lim, rdev->bdev, rdev->data_offset, mdname(mddev));
 		if (!queue_limits_stack_integrity_bdev(&lim, rdev->bdev)) {
-			pr_warn("md/multipath:%s: %pg has another integrity profile than the other paths\n",
+			pr_warn("md/multipath:%s: %pg has a different integrity profile from the other paths\n",
 				mdname(mddev), rdev->bdev);
 			return -EINVAL;
 		}
@@ -684,7 +684,7 @@ static int mp_check_superblock_writer(struct mddev *mddev)
 	rdev = mp_sole_superblock_writer(mddev);
 	if (!rdev || !test_bit(Faulty, &rdev->flags))
 		return 0;
-	pr_warn("md/multipath:%s: this kernel writes the superblock only over path %pg, which has failed: remove it first\n",
+	pr_warn("md/multipath:%s: this kernel writes the superblock only through path %pg, which has failed: remove that path first\n",
 		mdname(mddev), rdev->bdev);
 	return -EBUSY;
 }
@@ -719,7 +719,7 @@ static int multipath_check_reshape(struct mddev *mddev)
 	mp_for_each_path(path, conf) {
 		if (path->slot < nr || !mp_rdev(path))
 			continue;
-		pr_warn("md/multipath:%s: %u paths asked for, but %pg has slot %u: remove it first\n",
+		pr_warn("md/multipath:%s: %u paths requested, but %pg is in slot %u: remove it first\n",
 			mdname(mddev), nr, mp_rdev(path)->bdev, path->slot);
 		return -EBUSY;
 	}
@@ -736,7 +736,7 @@ static int multipath_check_reshape(struct mddev *mddev)
 	/* For md core's thread, which is woken as the mutex is released. */
 	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
 	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
-	pr_info("md/multipath:%s: %u of %u paths are in use\n",
+	pr_info("md/multipath:%s: %u of %u paths in use\n",
 		mdname(mddev), READ_ONCE(conf->nr_live), nr);
 	return 0;
 }
@@ -760,7 +760,7 @@ static int multipath_resize(struct mddev *mddev, sector_t sectors)
 	int err;
 
 	if (mddev->external_size && mddev->array_sectors > sectors) {
-		pr_warn("md/multipath:%s: array_size is %llu sectors: set that first, or to default\n",
+		pr_warn("md/multipath:%s: array_size is set to %llu sectors: change it first, or write default to it\n",
 			mdname(mddev), mddev->array_sectors);
 		return -EINVAL;
 	}
@@ -770,13 +770,13 @@ static int multipath_resize(struct mddev *mddev, sector_t sectors)
 		/* Metadata 1.0, of a spare, which is the same disk: md core moves no spare's. */
 		if (mddev->persistent && rdev->sb_start >= rdev->data_offset &&
 		    rdev->sb_start < needed) {
-			pr_warn("md/multipath:%s: %pg has its superblock at sector %llu, %llu are needed: remove it first\n",
+			pr_warn("md/multipath:%s: %pg has its superblock at sector %llu, within the new size of %llu sectors: remove it first\n",
 				mdname(mddev), rdev->bdev, rdev->sb_start, needed);
 			return -ENOSPC;
 		}
 		if (rdev->raid_disk < 0 || bdev_nr_sectors(rdev->bdev) >= needed)
 			continue;
-		pr_warn("md/multipath:%s: %pg has %llu sectors, %llu are needed: rescan the device\n",
+		pr_warn("md/multipath:%s: %pg has %llu sectors but needs %llu: rescan the device\n",
 			mdname(mddev), rdev->bdev, bdev_nr_sectors(rdev->bdev), needed);
 		return -ENOSPC;
 	}
@@ -850,7 +850,7 @@ static int __init multipath_init(void)
 		goto out_destroy_caches;
 	err = register_md_submodule(&multipath_personality.head);
 	if (err) {
-		pr_err("md/multipath: another driver of level multipath is loaded: unload it first\n");
+		pr_err("md/multipath: another driver for level multipath is loaded: unload it first\n");
 		goto out_unregister_notifier;
 	}
 	pr_info("md/multipath: version %s\n", MP_VERSION);

@@ -189,11 +189,11 @@ void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev)
 void mp_log_failed(const struct mp_conf *conf, const struct mp_path *path,
 			  const struct md_rdev *rdev)
 {
-	pr_crit("md/multipath:%s: path %pg failed; I/O goes on over %u of %u paths\n",
+	pr_crit("md/multipath:%s: path %pg failed; I/O continues on %u of %u paths\n",
 		mdname(conf->mddev), rdev->bdev, READ_ONCE(conf->nr_live),
 		READ_ONCE(conf->nr_paths));
 	if (path->auto_reinstate && path->hold)
-		pr_warn("md/multipath:%s: path %pg comes and goes: not used for %lu s while another one works\n",
+		pr_warn("md/multipath:%s: path %pg is flapping: not reinstated for %lu s while another path works\n",
 			mdname(conf->mddev), rdev->bdev, path->hold / HZ);
 }
 
@@ -292,7 +292,7 @@ void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rde
 	if (back) {
 		mp_path_changed(conf, rdev);
 		mp_query_access_soon(path);
-		pr_info("md/multipath:%s: path %pg is back; %u of %u paths are in use\n",
+		pr_info("md/multipath:%s: path %pg reinstated; %u of %u paths in use\n",
 			mdname(conf->mddev), rdev->bdev, READ_ONCE(conf->nr_live),
 			READ_ONCE(conf->nr_paths));
 	}

@@ -159,7 +159,7 @@ static void mp_handle_working_path(struct mp_conf *conf, struct mp_path *path,
 	if (conf->down_path == path)
 		conf->down_path = NULL;
 	if (again)
-		pr_info_ratelimited("md/multipath:%s: path %pg works again; I/O goes on\n",
+		pr_info_ratelimited("md/multipath:%s: path %pg works again; I/O resumes\n",
 				    mdname(conf->mddev), rdev->bdev);
 }
 
@@ -196,7 +196,7 @@ bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last)
 
 	if (parking) {
 		conf->last_probe = jiffies;
-		pr_crit_ratelimited("md/multipath:%s: no path works; I/O waits for one (no_path_retry: %d s)\n",
+		pr_crit_ratelimited("md/multipath:%s: no path works; I/O is queued (no_path_retry: %d s)\n",
 				    mdname(conf->mddev), READ_ONCE(conf->no_path_retry));
 	}
 	return parking;
@@ -422,14 +422,14 @@ static void mp_check_stalled(struct mp_path *path, const struct md_rdev *rdev,
 		WRITE_ONCE(path->epoch, older);		/* pairs with mp_count() */
 		path->silent_since = jiffies;
 		if (stalled && mp_rdev_live(rdev))
-			pr_info_ratelimited("md/multipath:%s: path %pg answers again\n",
+			pr_info_ratelimited("md/multipath:%s: path %pg responds again\n",
 					    name, rdev->bdev);
 	} else if (!stalled && time_after_eq(jiffies, path->silent_since + timeout)) {
 		set_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
 		trace_path_stalled(disk_devt(path->conf->mddev->gendisk), rdev->bdev->bd_dev,
 				   jiffies_to_msecs(jiffies - path->silent_since));
 		if (mp_rdev_live(rdev))
-			pr_warn_ratelimited("md/multipath:%s: path %pg has not answered for %u ms: new I/O goes to others, if there are any\n",
+			pr_warn_ratelimited("md/multipath:%s: path %pg has not responded for %u ms: new I/O avoids it while another path is live\n",
 					    name, rdev->bdev,
 					    jiffies_to_msecs(jiffies - path->silent_since));
 	}

@@ -303,7 +303,7 @@ static void mp_check_deadline(struct mp_conf *conf)
 	spin_unlock_irq(&conf->lock);
 
 	if (over)
-		pr_crit_ratelimited("md/multipath:%s: no path for %lu s: I/O fails until one works\n",
+		pr_crit_ratelimited("md/multipath:%s: no path for %lu s: failing I/O until a path works\n",
 				    mdname(conf->mddev), (jiffies - conf->down_since) / HZ);
 }
 

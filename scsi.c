@@ -390,8 +390,8 @@ static void mp_put_scsi_device(struct scsi_device *sdev)
 static const char *mp_access_name(unsigned long demerits)
 {
 	if (demerits & BIT(MP_INACTIVE))
-		return "inactive";
-	return demerits & BIT(MP_NON_OPTIMISED) ? "active, but not optimised" : "active";
+		return "standby or unavailable";
+	return demerits & BIT(MP_NON_OPTIMISED) ? "active/non-optimised" : "active/optimised";
 }
 
 /* Have bios follow what the disk says.  False: it has said that before. */
@@ -405,7 +405,7 @@ static bool mp_set_access(struct mp_path *path, const struct md_rdev *rdev, unsi
 	if (access == READ_ONCE(path->access))
 		return false;
 	WRITE_ONCE(path->access, access);
-	pr_info_ratelimited("md/multipath:%s: path %pg is %s, says the disk\n",
+	pr_info_ratelimited("md/multipath:%s: path %pg: target port is in ALUA state %s\n",
 			    mdname(conf->mddev), rdev->bdev, mp_access_name(access));
 	if (!(access & BIT(MP_INACTIVE)) && READ_ONCE(conf->state) != MP_WORKING) {
 		WRITE_ONCE(conf->probe_soon, true);	/* pairs with mp_probe_again() */
