@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Superblocks of an array whose disks are all the same one.
+ * compat-superblocks.h: superblocks of level -4 where md core does not know the level
  *
- * A superblock says which of the array's disks it is on: its number, and the role of
- * that number.  The paths to one disk all read the same superblock, so md core must
- * number them itself.  Since 6.8 it does not: the second path would have the number of
- * the first, and is refused with EBUSY (bind_rdev_to_array() in drivers/md/md.c), long
- * before a personality is asked.
+ * A superblock states which of the array's disks it is on: its number, and the role of that
+ * number.  All paths to one disk read the same superblock, so md core must number them
+ * itself.  Since 6.8 it does not.  The second path has the number of the first, and
+ * bind_rdev_to_array() in drivers/md/md.c refuses it with EBUSY, long before the
+ * personality is involved.
  *
- * So what md core read (super_1_load(), super_90_load()) and what it made of it
- * (super_1_validate(), super_90_validate()) is corrected as these return: they are called
- * through pointers, so no compiler makes them inline, and kretprobes find them by name.
- * Nothing is changed unless the superblock says level -4, and then it becomes what 6.1's
- * md core would have made.
+ * So kretprobes correct what md core reads (super_1_load(), super_90_load()) and what it
+ * derives from that (super_1_validate(), super_90_validate()), as these functions return.
+ * They are called through pointers, so no compiler makes them inline, and kretprobes find
+ * them by name.  Only superblocks of level -4 are affected, and the result is what 6.1's md
+ * core would have produced.
  */
 #ifndef _MULTIPATH_COMPAT_SUPERBLOCKS_H
 #define _MULTIPATH_COMPAT_SUPERBLOCKS_H
@@ -29,16 +29,19 @@ static bool mp_superblocks = true;
 module_param_named(superblocks, mp_superblocks, bool, 0444);
 MODULE_PARM_DESC(superblocks, "let md core take arrays with superblocks");
 
-/* Else the arguments are not what is written below, or can't be had. */
+/*
+ * Otherwise the functions have other arguments than those below, or their arguments cannot
+ * be read.
+ */
 #if defined(HAVE_SUPER_1_LOAD) && defined(HAVE_SUPER_1_VALIDATE) && \
 	defined(CONFIG_KRETPROBES) && defined(CONFIG_HAVE_FUNCTION_ARG_ACCESS_API)
 
-/* How many calls of each may be under way at once; they sleep, while they read. */
+/* How many calls of each function may be in progress at once; they sleep while they read. */
 #define MP_CALLS	64
 
 static atomic_t mp_superblocks_changed = ATOMIC_INIT(0);
 
-/* Without this the kernel would call NULL for who gives it a value. */
+/* Without a setter, the kernel would call NULL for a write. */
 static int mp_refuse_write(const char *value, const struct kernel_param *param)
 {
 	return -EPERM;
@@ -52,7 +55,7 @@ static int mp_show_changed(char *page, const struct kernel_param *param)
 module_param_call(superblocks_changed, mp_refuse_write, mp_show_changed, NULL, 0444);
 MODULE_PARM_DESC(superblocks_changed, "how often md core's reading of one was changed (to be read only)");
 
-/* Metadata 1.x is little-endian, and 0.90 as the CPU is; both have their version there. */
+/* Metadata 1.x is little-endian, 0.90 has the CPU's byte order; both have the version here. */
 static bool mp_is_metadata_1(const struct md_rdev *rdev)
 {
 	const struct mdp_superblock_1 *sb = page_address(rdev->sb_page);
@@ -60,7 +63,7 @@ static bool mp_is_metadata_1(const struct md_rdev *rdev)
 	return sb->major_version == cpu_to_le32(1);
 }
 
-/* Does the superblock that was read from this path belong to an array of paths? */
+/* Whether the superblock read from this path belongs to an array of level -4. */
 static bool mp_is_multipath_superblock(const struct md_rdev *rdev)
 {
 	const void *sb = page_address(rdev->sb_page);
@@ -81,12 +84,12 @@ static u64 mp_events(const struct md_rdev *rdev)
 
 /*
  * int super_1_load(struct md_rdev *rdev, struct md_rdev *refdev, int minor_version),
- * and so super_90_load()
+ * and super_90_load() likewise
  */
 struct mp_load {
 	struct md_rdev	*rdev;
 	struct md_rdev	*refdev;
-	int		desc_nr;	/* that md core gave it; -1: none yet */
+	int		desc_nr;	/* given by md core before; -1: none */
 };
 
 static int mp_load_entry(struct kretprobe_instance *call, struct pt_regs *regs)
@@ -101,7 +104,10 @@ static int mp_load_entry(struct kretprobe_instance *call, struct pt_regs *regs)
 
 static int mp_missed(void);
 
-/* Who was missed has the number that it read, and so was refused, or takes another's. */
+/*
+ * A missed path keeps the number that it read, and so is refused, or takes another's
+ * number.
+ */
 static void mp_log_missed(void)
 {
 	static atomic_t told = ATOMIC_INIT(0);
@@ -113,9 +119,9 @@ static void mp_log_missed(void)
 }
 
 /*
- * Keep the number: bind_rdev_to_array() gives one to who has none.  md core passes over
- * the superblocks of spares when it looks for the newest; a path is no spare, whatever
- * the role of the number that it has read.
+ * Keep the number: bind_rdev_to_array() gives one to a path that has none.  md core ignores
+ * the superblocks of spares when it looks for the newest one.  A path is no spare, whatever
+ * the role of the number that it read.
  */
 static int mp_load_return(struct kretprobe_instance *call, struct pt_regs *regs)
 {
@@ -136,18 +142,18 @@ static int mp_load_return(struct kretprobe_instance *call, struct pt_regs *regs)
 
 /*
  * int super_1_validate(struct mddev *mddev, struct md_rdev *freshest,
- *			struct md_rdev *rdev), and so super_90_validate()
+ *		     struct md_rdev *rdev), and super_90_validate() likewise
  */
 struct mp_validate {
 	struct mddev	*mddev;
 	struct md_rdev	*rdev;
 	int		desc_nr;
-	bool		is_first;	/* from which md core takes what the array is */
+	bool		is_first;	/* md core initialises the array from it */
 };
 
 /*
- * super_90_validate() looks up the number's role without a look at the number, which is
- * -1 for a path that is added, and can be more than a superblock has.
+ * super_90_validate() uses the number as an index without a check.  It is -1 for a path
+ * that is added, and can exceed the table in the superblock.
  */
 static int mp_validate_entry(struct kretprobe_instance *call, struct pt_regs *regs)
 {
@@ -164,7 +170,7 @@ static int mp_validate_entry(struct kretprobe_instance *call, struct pt_regs *re
 	return 0;
 }
 
-/* Its place in the array's list. */
+/* The rdev's place in the array's list. */
 static int mp_slot_in_list(const struct mddev *mddev, const struct md_rdev *rdev)
 {
 	const struct md_rdev *other;
@@ -179,11 +185,11 @@ static int mp_slot_in_list(const struct mddev *mddev, const struct md_rdev *rdev
 }
 
 /*
- * While an array is put together each of its paths is live, in the slots from 0 on in the
- * order of the array's list; md core makes spares of those that are too many.  For all
- * but the first path, errors are about the number's role, or its age, and so are none.
- * The flags that one path had when the superblock was written are not all paths'.
- * Who is added later has no number and no role: multipath_hot_add_disk() gives it a slot.
+ * While an array is assembled, all its paths are live, in slots from 0 in the order of the
+ * array's list; md core makes spares of any that are too many.  Errors for paths after the
+ * first concern the number's role or age, so they are ignored.  The flags in the superblock
+ * were those of one path.  A path that is added later has no number and no role:
+ * multipath_hot_add_disk() gives it a slot.
  */
 static int mp_validate_return(struct kretprobe_instance *call, struct pt_regs *regs)
 {
@@ -283,10 +289,10 @@ static inline void mp_unprobe_superblocks(void)
 #endif
 
 /**
- * mp_enable_superblocks() - have md core take arrays with superblocks of our level
- * @err: of the registration of the personality, after which this is called
+ * mp_enable_superblocks() - have md core accept superblocks of level -4
+ * @err: the result of the registration of the personality, which comes first
  *
- * Without them --build still works, so a failure is said, and is none of the module's.
+ * Without them --build still works, so a failure is logged and not returned.
  *
  * Context: sleeps.
  * Return: @err.

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What multipath.c needs and the kernel at hand does not have.
+ * compat.h: what the driver needs and older kernels do not have
  *
- * multipath.c is written for the newest kernel and has no conditions in it.
- * This file is included before it when it is built out of tree, and gives older
- * kernels the newer names; the newest kernel's tree has no need of it.  Everything is
- * keyed on HAVE_x, which the Makefile finds in the very headers that are used,
- * or on the macro in question, and never on a version: stable updates rename
- * things too.
+ * The .c files are written for the newest kernel and contain no conditions.  Out of tree,
+ * this file is included before each of them and gives older kernels the newest names.  The
+ * newest kernel's tree does not need it.
+ *
+ * Everything depends on a HAVE_x, which scripts/features derives from the very headers in
+ * use, or on the macro in question.  Nothing depends on a version, because stable updates
+ * rename things too.
  */
 #ifndef _MULTIPATH_COMPAT_H
 #define _MULTIPATH_COMPAT_H
@@ -21,7 +22,7 @@
 #include <trace/events/block.h>
 #include "md.h"
 
-/* -------- what md.h has in macros and inline functions: no BTF has those -------- */
+/* -------- macros and inline functions of md.h, which BTF does not contain -------- */
 
 #ifdef MD_TYPES_FROM_BTF
 
@@ -50,7 +51,7 @@ static inline char *mdname(struct mddev *mddev)
 
 /* -------- md core -------- */
 
-/* Newer than 6.12: one way to register for personalities and the other parts of md. */
+/* Newer than 6.12: personalities and the other parts of md register in the same way. */
 #ifndef HAVE_MD_SUBMODULE
 #define MP_PERSONALITY_IDENTITY			\
 	.name	= "multipath",			\
@@ -65,8 +66,8 @@ static inline char *mdname(struct mddev *mddev)
 #endif
 
 /*
- * 6.8 removed the level from md core, which may have been taught it again.  Else
- * compat-superblocks.h has these two, for multipath.c alone.
+ * 6.8 removed the level from md core; a patched md core has it again.  Otherwise
+ * compat-superblocks.h defines these two, for multipath.c alone.
  */
 #ifdef LEVEL_MULTIPATH
 #define mp_enable_superblocks(err)	(err)
@@ -74,8 +75,8 @@ static inline char *mdname(struct mddev *mddev)
 #endif
 
 /*
- * Up to 6.7, which still has this level too, superblocks of level -4 are written to the
- * first rdev alone (md_update_sb()), or not at all if it is Faulty.
+ * Up to 6.7, which has this level too, md core writes superblocks of level -4 to the first
+ * rdev only (md_update_sb()), and to none if that one is Faulty.
  */
 #ifdef LEVEL_FAULTY
 #define mp_sole_superblock_writer(mddev)	\
@@ -90,17 +91,17 @@ static inline char *mdname(struct mddev *mddev)
 		mp_unregister(personality_head);		\
 	} while (0)
 
-/* Newer than 6.1: md_unregister_thread() is told the array. */
+/* Newer than 6.1: md_unregister_thread() takes the array. */
 #ifndef HAVE_MD_UNREGISTER_MDDEV
 #define md_unregister_thread(mddev, thread)	md_unregister_thread(thread)
 #endif
 
-/* Newer than 6.12, and 6.12 stable since 6.12.111: recovery_cp was renamed. */
+/* Newer than 6.12, and in 6.12 stable since 6.12.111: recovery_cp was renamed. */
 #ifndef HAVE_RESYNC_OFFSET
 #define resync_offset	recovery_cp
 #endif
 
-/* Inline functions of the newest md.h; 6.1 has two of them, and they read other fields. */
+/* Inline functions of the newest md.h.  6.1 has two of them, which read other fields. */
 #if defined(MD_TYPES_FROM_BTF) || !defined(HAVE_QUEUE_LIMITS_SET)
 static inline bool mp_is_rdev_broken(struct md_rdev *rdev)
 {
@@ -116,7 +117,7 @@ static inline void mp_trace_remap(struct mddev *mddev, struct bio *bio, sector_t
 
 #define mddev_trace_remap	mp_trace_remap
 
-/* A path that has just learnt that it can't write zeroes: stop asking for it. */
+/* Do not send write zeroes any more after a path has turned out not to support them. */
 static inline void mp_check_write_zeroes(struct mddev *mddev, struct bio *bio)
 {
 	if (bio_op(bio) == REQ_OP_WRITE_ZEROES &&
@@ -129,7 +130,7 @@ static inline void mp_check_write_zeroes(struct mddev *mddev, struct bio *bio)
 
 /* -------- the block layer -------- */
 
-/* 6.8: a mempool's reserve can be asked for alone.  Here the slab is asked once more. */
+/* 6.8: allocation from the reserve alone.  Here the slab is tried again first. */
 #ifndef HAVE_MEMPOOL_PREALLOCATED
 static inline void *mempool_alloc_preallocated(mempool_t *pool)
 {
@@ -137,13 +138,16 @@ static inline void *mempool_alloc_preallocated(mempool_t *pool)
 }
 #endif
 
-/* Newer than 6.12: a request knows its queue. */
+/* Newer than 6.12: blk_rq_map_kern() takes the queue from the request. */
 #ifndef HAVE_RQ_MAP_KERN_BY_RQ
 #define blk_rq_map_kern(rq, buffer, length, gfp)	\
 	blk_rq_map_kern((rq)->q, rq, buffer, length, gfp)
 #endif
 
-/* NEXUS was renamed after 6.1; what a kernel does not have no driver of its returns. */
+/*
+ * NEXUS was renamed after 6.1.  A status that a kernel lacks is never returned by its
+ * drivers.
+ */
 #ifndef BLK_STS_RESV_CONFLICT
 #define BLK_STS_RESV_CONFLICT	BLK_STS_NEXUS
 #endif
@@ -154,16 +158,16 @@ static inline void *mempool_alloc_preallocated(mempool_t *pool)
 #define BLK_STS_INVAL		((__force blk_status_t)254)
 #endif
 
-/* Newer than 6.12: atomic writes of a stacked device, by a flag of its own. */
+/* Newer than 6.12: stacked devices support atomic writes only with a flag of their own. */
 #if defined(HAVE_QUEUE_LIMITS_SET) && !defined(BLK_FEAT_ATOMIC_WRITES)
 #define BLK_FEAT_ATOMIC_WRITES	((__force blk_features_t)0)
 #endif
 
 /*
- * Since 6.11 limits and features are one struct, stacked in memory and set at
- * once.  On 6.1 the features are flags of the queue; here they travel beside
- * the limits.  (6.9 and 6.10 are in between, and not supported.)  md_run() of
- * 6.1 looks after QUEUE_FLAG_NOWAIT, but nobody does when a path is added later.
+ * Since 6.11 limits and features are one struct, stacked in memory and applied at once.  On
+ * 6.1 the features are queue flags; here they are kept beside the limits.  (6.9 and 6.10
+ * are in between, and not supported.)  md_run() of 6.1 handles QUEUE_FLAG_NOWAIT, but
+ * nothing does when a path is added later.
  */
 #ifndef HAVE_QUEUE_LIMITS_SET
 
@@ -195,7 +199,7 @@ static inline void queue_limits_stack_bdev(struct mp_queue_limits *lim,
 		lim->features &= ~BLK_FEAT_NOWAIT;
 }
 
-/* md_integrity_register() and md_integrity_add_rdev() do it on these kernels. */
+/* md_integrity_register() and md_integrity_add_rdev() do this on these kernels. */
 static inline bool queue_limits_stack_integrity_bdev(struct mp_queue_limits *lim,
 						     struct block_device *bdev)
 {

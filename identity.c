@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * identity.c: which disk a path leads to, and whether a device can be a path
+ * identity.c: which disk does a path lead to?
+ *
+ * R12. A path is added only if its disk has the identity of the other paths.  It is
+ * reinstated, also as the last path, only if the identity, the size, the block size and the
+ * superblock's array are the same as before.  In a running array the device is queried,
+ * because what the kernel has cached may be from before the failure.  A device without an
+ * identity is accepted; a line in the log says that it cannot be checked.
  */
 
 #include <linux/blkdev.h>
@@ -8,7 +14,7 @@
 #include "md.h"
 #include "multipath.h"
 
-/* Room for naa.600140500000000000000000000000a1 */
+/* room for naa.600140500000000000000000000000a1 */
 #define MP_IDENTITY_LENGTH	40
 
 /* For a message.  Returns @text. */
@@ -24,7 +30,6 @@ static const char *mp_identity_text(const struct mp_identity *identity,
 	return text;
 }
 
-/* What the kernel knows of the device's identity, from when it was found. */
 static void mp_cached_identity(struct block_device *bdev, struct mp_identity *identity)
 {
 	static const enum blk_unique_id types[] = { BLK_UID_NAA, BLK_UID_EUI64 };
@@ -51,7 +56,7 @@ void mp_cached_disk(struct block_device *bdev, struct mp_disk *disk)
 	disk->block_size = bdev_logical_block_size(bdev);
 }
 
-/* One line says why not, the first time. */
+/* Logs the reason for false, once per path. */
 static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 {
 	const char *name = mdname(path->conf->mddev);
@@ -78,12 +83,12 @@ static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 	return true;
 }
 
-/* Does the kernel know that the disk has all of the array?  One line says if not. */
+/* Whether the disk is large enough for the array, as far as the kernel knows.  Logs if not. */
 static bool mp_has_room(struct mp_path *path, const struct md_rdev *rdev)
 {
 	struct mddev *mddev = path->conf->mddev;
 	sector_t size = bdev_nr_sectors(rdev->bdev);
-	/* md core writes rdev->sectors to the superblock, and believes it at assembly. */
+	/* md core writes rdev->sectors to the superblock and relies on it at assembly. */
 	sector_t needed = max(READ_ONCE(mddev->dev_sectors), READ_ONCE(rdev->sectors));
 
 	if (size >= rdev->data_offset && size - rdev->data_offset >= needed)
@@ -94,7 +99,7 @@ static bool mp_has_room(struct mp_path *path, const struct md_rdev *rdev)
 	return false;
 }
 
-/* Where a superblock has the array's UUID: in one piece, or 0.90 in two. */
+/* A superblock has the array's UUID in one piece, or with metadata 0.90 in two. */
 static bool mp_is_our_superblock(const struct mddev *mddev, const void *page)
 {
 	const struct mdp_superblock_1 *sb1 = page;
@@ -140,14 +145,6 @@ static enum mp_probe_state mp_check_superblock(struct mp_path *path, struct md_r
 	return result;
 }
 
-/*
- * Does a failed path lead to the disk that it led to (R12)?
- *
- * Context: sleeps, up to the lower driver's timeout.  The path's in_flight is raised.
- *
- * Return: MP_PROBE_SAME_DISK; MP_PROBE_WRONG_DISK after a line that says so, which
- * comes once; MP_PROBE_FAILED when the disk did not say, or there was no memory.
- */
 enum mp_probe_state mp_check_disk(struct mp_path *path)
 {
 	struct md_rdev *rdev = mp_rdev(path);
@@ -160,7 +157,10 @@ enum mp_probe_state mp_check_disk(struct mp_path *path)
 	else if (mp_query_disk(sdev, &path->disk, &now))
 		return MP_PROBE_FAILED;
 
-	/* It could not be read: for no other reason, and its id has to do. */
+	/*
+	 * A path that cannot be read must be inactive, and is then identified by its id
+	 * alone.
+	 */
 	if (path->probe_read_failed &&
 	    (!sdev || !mp_has_identity(&now.identity) || !mp_is_inactive(path, sdev) ||
 	     get_capacity(rdev->bdev->bd_disk) != now.sectors))
@@ -173,7 +173,7 @@ enum mp_probe_state mp_check_disk(struct mp_path *path)
 	return result;
 }
 
-/* Has the disk of @bdev, as just asked, the id of the paths in their slots? */
+/* Whether the disk of @bdev has the identity of the paths in their slots. */
 static int mp_compare_identity(struct mp_conf *conf, struct block_device *bdev,
 			       const struct mp_identity *identity)
 {
@@ -193,15 +193,7 @@ static int mp_compare_identity(struct mp_conf *conf, struct block_device *bdev,
 	return 0;
 }
 
-/*
- * May a device join, as far as ids can tell?  A running array has the device asked,
- * as it may have been a path before, and the kernel may take it for what it was then.
- *
- * Context: sleeps, up to the lower driver's timeout; reconfig_mutex held.
- *
- * Return: 0; -EINVAL if it leads to another disk, -EIO if it does not say, each after
- * a line.
- */
+/* The kernel's cache may describe what the device was when it was a path before. */
 int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool query)
 {
 	struct scsi_device *sdev = mp_scsi_device(bdev);
@@ -222,7 +214,7 @@ int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool quer
 	return mp_compare_identity(conf, bdev, &now);
 }
 
-/* The first path of the array other than @rdev, to compare it with. */
+/* The first other path of the array, for comparison. */
 static struct md_rdev *mp_other_path(struct mddev *mddev, const struct md_rdev *rdev)
 {
 	struct md_rdev *other;
@@ -235,8 +227,8 @@ static struct md_rdev *mp_other_path(struct mddev *mddev, const struct md_rdev *
 }
 
 /*
- * The size of a path, in sectors.  The last one keeps its slot when its device has gone, and
- * a disk that has gone says 0: then it is what it was.
+ * The size of a path in sectors.  The last path keeps its slot when its device is gone.
+ * Such a device reports 0, so the last known size is used.
  */
 static sector_t mp_path_sectors(struct mddev *mddev, const struct md_rdev *rdev)
 {
@@ -248,10 +240,6 @@ static sector_t mp_path_sectors(struct mddev *mddev, const struct md_rdev *rdev)
 	return size;
 }
 
-/*
- * Can this device be a path of the array?  One line says why not.  Paths to one
- * disk have its size and its block size, so other ones are another disk's.
- */
 int mp_check_path(struct mddev *mddev, struct md_rdev *rdev)
 {
 	sector_t size = bdev_nr_sectors(rdev->bdev);

@@ -1,6 +1,67 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * io.c: the life of a bio: submit, complete, freeze
+ * io.c: the life of a bio on the submit and complete path
+ *
+ *    md core -> multipath_make_request() -> mp_begin(): record and path -> mp_submit()
+ *                    |                                                         |
+ *                    | frozen, no path, no memory                         lower driver
+ *                    v                                                         |
+ *             mp_queue_bio() -> queued                                         v
+ *                                                                         mp_end_io()
+ *                                                                          |       |
+ *                        retry.c <- mp_retry_later() <- path, ambiguous or         v
+ *                                                       busy error         mp_finish()
+ *
+ * Nothing else runs for each bio, except mp_choose_path() when the first path will not do.
+ *
+ * R2. Only path errors cost a path; mp_classify() is the table.  After an ambiguous error,
+ * the bio goes to another path.  If that path succeeds, the first one is at fault and
+ * fails.  If all paths return the error, a verification decides (R1).
+ *
+ * R3. The last live path is used without our failfast flags, so that the lower driver's own
+ * retries work, and an error never makes it Faulty.  If it does not work, that is a state
+ * of the array (R8).
+ *
+ * R4. Flush and FUA go down one path with the bio, like any write, and an error is passed
+ * up. md_flush_request() is not used: it loses errors, and sends a flush down each path to
+ * the same disk.
+ *
+ * R5. REQ_NOWAIT is honoured on submission and cleared on a retry.  make_request never
+ * waits, neither for a path nor for memory.  It runs under md's active_io, and md waits for
+ * active_io before it adds a path that would help.
+ *
+ * R6. The submit and complete path writes no cache line that all CPUs share.  It writes
+ *
+ *      - the bio's own cache lines;
+ *      - the two of its record, which comes from a list of the submitting CPU and goes to a
+ *        list of the completing CPU, and the heads of these lists;
+ *      - a counter of the path for this CPU;
+ *      - with iostat on, the array's counters for this CPU.
+ *
+ * Everything else in struct mp_conf, struct mp_path, the rdev and the mddev is only read.
+ * (md core's active_io is a percpu_ref.)  So 64 CPUs first contend in the lower driver.
+ * Policy queue-depth is the exception: all CPUs write a path's depth.
+ *
+ * R7. md_account_bio() is not used.  It pins active_io until the bio completes, so a bio
+ * that waits for a path would keep md from adding one.
+ *
+ * Order.  Nobody may rely on the order of two overlapping writes that are in flight at the
+ * same time.  A program that needs an order waits for the first write to complete.  That
+ * happens after the last try of the first write has ended, and a bio has one try at a time:
+ *
+ *	CPU0 program			CPU1 completion, retry thread
+ *	write W1
+ *					W1 fails on path A
+ *					W1 is sent to path B
+ *					W1 succeeds on B, completes
+ *	write W2, same sectors
+ *
+ * So W2 is never in flight together with a try of W1, and no try of W1 can arrive after W2.
+ * This is why a bio that hangs on a path is not sent to another path before the lower
+ * driver has returned it.  It relies on the lower driver: once it has returned W1, the disk
+ * must not write W1 any more.  (SCSI aborts the command or resets the path first.)  If a
+ * disk reports W1 as lost on A and writes it after W2, then W2 is lost, and no host can
+ * prevent that.
  */
 
 #include <linux/blk-crypto.h>
@@ -11,14 +72,14 @@
 #include "multipath.h"
 #include "trace.h"
 
-/* Records that each CPU keeps for itself, for all arrays: 8 KiB. */
+/* Records that each CPU keeps, for all arrays together: 8 KiB. */
 #define MP_MAGAZINE		64
 
 static struct kmem_cache *mp_io_cache[MP_KINDS];
 
 /*
- * Records that this CPU has freed and will use again.  The slab would cost four
- * times as many instructions, and as Debian configures it a memset of each.
+ * Records that this CPU has freed and will use again.  The slab would cost four times as
+ * many instructions, and with Debian's configuration a memset each time.
  */
 struct mp_magazine {
 	struct llist_node	*first;		/* mp_io::node; interrupts off */
@@ -27,7 +88,7 @@ struct mp_magazine {
 
 static DEFINE_PER_CPU(struct mp_magazine, mp_magazines);
 
-/* Its rank is 0, in a few instructions: live, not write-mostly, and without demerits. */
+/* Whether the path's rank is 0, in a few instructions: live, not write-mostly, no demerits. */
 static bool mp_has_best_rank(const struct mp_path *path)
 {
 	const unsigned long mask = BIT(In_sync) | BIT(Faulty) | BIT(WriteMostly);
@@ -38,21 +99,21 @@ static bool mp_has_best_rank(const struct mp_path *path)
 }
 
 /*
- * Take a path for a bio: the bio counts as in flight there until mp_put_path(), to
- * which @ticket has to be given.
+ * Take a path for a bio: the bio counts as in flight there until mp_put_path() gets
+ * @ticket.
  *
- * The bar is looked at, the path chosen and the bio counted in one RCU section,
- * so that who shuts the gate or clears the slot has only to wait for a grace
- * period, and from then on the sum of in_flight can but fall:
+ * The check of blocked, the choice of a path and the count are one RCU section.  So a CPU
+ * that freezes the array or clears a slot only has to wait for a grace period, and from
+ * then on the sum of in_flight can only fall:
  *
  *	CPU0 mp_freeze()			CPU1 here
- *	gate++, barred				rcu_read_lock_sched()
- *	synchronize_rcu()			barred? no
+ *	freeze_depth++, blocked			rcu_read_lock_sched()
+ *	synchronize_rcu()			blocked? no
  *	  waits for CPU1			this_cpu_inc(begun)
  *	sum of in_flight: sees CPU1's bio	rcu_read_unlock_sched()
  *
- * It is the sched flavour of RCU, as it costs two instructions where the other,
- * in a preemptible kernel, costs two calls; synchronize_rcu() waits for both.
+ * The sched flavour of RCU costs two instructions.  The other flavour costs two calls in a
+ * preemptible kernel.  synchronize_rcu() waits for both.
  *
  * Returns the path; NULL if none is left; ERR_PTR(-EBUSY) if bios have to wait.
  */
@@ -64,7 +125,7 @@ static __always_inline struct mp_path *mp_take_path(struct mp_conf *conf, u64 tr
 	if (unlikely(READ_ONCE(conf->blocked))) {	/* pairs with __mp_set_blocked() */
 		path = ERR_PTR(-EBUSY);
 	} else {
-		/* What nearly all bios of most arrays want. */
+		/* Most bios of most arrays go this way. */
 		path = conf->paths[0];
 		if (unlikely(tried || READ_ONCE(conf->policy) != MP_FAILOVER ||
 			     !mp_has_best_rank(path)))
@@ -76,11 +137,6 @@ static __always_inline struct mp_path *mp_take_path(struct mp_conf *conf, u64 tr
 	return path;
 }
 
-/*
- * The bio is no longer at the path.  Nothing of @path, its rdev or @conf may be
- * used after this: removal lets the rdev go when the sum of in_flight is 0, and
- * free() the rest, after the RCU section that covers the wake-up here.
- */
 void mp_put_path(struct mp_conf *conf, struct mp_path *path, u8 ticket)
 {
 	rcu_read_lock_sched();
@@ -91,7 +147,7 @@ void mp_put_path(struct mp_conf *conf, struct mp_path *path, u8 ticket)
 		rcu_read_unlock_sched();
 		return;
 	}
-	/* One section takes over from the other: with PREEMPT_RT a wake-up may sleep. */
+	/* The two sections overlap.  With PREEMPT_RT a wake-up may sleep. */
 	rcu_read_lock();
 	rcu_read_unlock_sched();
 	wake_up(&conf->drained);
@@ -121,7 +177,6 @@ static struct bio *mp_clone_of(struct mp_io *io)
 	return &container_of(io, struct mp_cloned_io, io)->clone;
 }
 
-/* What mp_restore() puts back. */
 static void mp_save(struct mp_io *io, struct bio *bio)
 {
 	io->bdev = bio->bi_bdev;
@@ -131,7 +186,6 @@ static void mp_save(struct mp_io *io, struct bio *bio)
 	io->opf = bio->bi_opf;
 }
 
-/* A record from this CPU's magazine, or NULL. */
 static struct mp_io *mp_pop_record(void)
 {
 	struct mp_magazine *magazine;
@@ -149,7 +203,7 @@ static struct mp_io *mp_pop_record(void)
 	return likely(node) ? llist_entry(node, struct mp_io, node) : NULL;
 }
 
-/* False: this CPU has enough of them. */
+/* Returns false if this CPU has enough of them. */
 static bool mp_push_record(struct mp_io *io)
 {
 	struct mp_magazine *magazine;
@@ -168,7 +222,7 @@ static bool mp_push_record(struct mp_io *io)
 	return room;
 }
 
-/* From the slab or from the reserve, never by waiting (R5). */
+/* From the slab or from the reserve, without waiting (R5). */
 static noinline struct mp_io *mp_alloc_record(struct mp_conf *conf, enum mp_kind kind)
 {
 	struct mp_io *io;
@@ -185,8 +239,8 @@ static noinline struct mp_io *mp_alloc_record(struct mp_conf *conf, enum mp_kind
 }
 
 /*
- * A record for a bio.  A bioset would not do: since 7.0 it leaves its reserve
- * alone when it may not sleep.
+ * Allocate a record for a bio.  A bioset does not work here: since 7.0 it does not use its
+ * reserve when it may not sleep.
  */
 static struct mp_io *mp_alloc_io(struct mp_conf *conf, struct bio *master)
 {
@@ -237,7 +291,6 @@ static void mp_free_io(struct mp_io *io)
 		kmem_cache_free(mp_io_cache[kind], io);
 }
 
-/* Returns 0 or -ENOMEM; either way mp_exit_reserves() has to follow. */
 int mp_init_reserves(struct mp_conf *conf)
 {
 	int kind, err = 0;
@@ -256,18 +309,16 @@ void mp_exit_reserves(struct mp_conf *conf)
 		mempool_exit(&conf->ios[kind]);
 }
 
-/* What the lower driver gets. */
 struct bio *mp_lower_bio(struct mp_io *io)
 {
 	return unlikely(io->cloned) ? mp_clone_of(io) : io->master;
 }
 
 /*
- * Make a redirected bio what it was, as if it had never been away.  What lower
- * drivers leave behind: the iterator is advanced, __bi_remaining is 0 after a
- * split, bi_next leads to what the bio was merged with, and flags say what the
- * lower queue did with it.  BIO_TRACE_COMPLETION was taken off there, and makes
- * the completion of the array's own bio visible to blktrace.
+ * Restore a redirected bio, as if it had never been sent down.  The lower driver advances
+ * the iterator, and leaves 0 in __bi_remaining after a split, a bi_next to the bios merged
+ * with it, and flags of its own queue.  It has also cleared BIO_TRACE_COMPLETION, which
+ * makes the completion of the array's own bio visible to blktrace.
  */
 static void mp_restore(struct mp_io *io)
 {
@@ -285,10 +336,6 @@ static void mp_restore(struct mp_io *io)
 	atomic_set(&bio->__bi_remaining, 1);
 }
 
-/*
- * Make what goes down ready for a try, also after another one.  False: there is
- * no memory for the clone's integrity data or crypt context.
- */
 bool mp_prepare(struct mp_io *io, struct block_device *bdev)
 {
 	struct bio *clone = mp_clone_of(io);
@@ -306,9 +353,8 @@ bool mp_prepare(struct mp_io *io, struct block_device *bdev)
 }
 
 /*
- * R2: whose error is it?  blk_path_error() is no help here: it takes a caller's
- * bad bio (INVAL), a would-block (AGAIN), a command's time limit and a full
- * zone for path errors.
+ * R2.  blk_path_error() does not help here: it counts a caller's bad bio (INVAL), a
+ * would-block (AGAIN), a command's time limit and a full zone as path errors.
  */
 enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
 {
@@ -332,8 +378,8 @@ enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
 		return opf & REQ_NOWAIT ? MP_FINAL : MP_BUSY;
 
 	/*
-	 * A path may have stopped to take REQ_NOWAIT since it joined, as a dm device
-	 * does with another table.  The retry goes without it.
+	 * The path may have stopped supporting REQ_NOWAIT since it was added, as a dm
+	 * device does with another table.  The retry goes without the flag.
 	 */
 	case BLK_STS_NOTSUPP:
 		return opf & REQ_NOWAIT ? MP_BUSY : MP_FINAL;
@@ -342,12 +388,12 @@ enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
 	case BLK_STS_DEV_RESOURCE:
 		return MP_BUSY;
 
-	default:		/* IOERR and TIMEOUT, and what is not known yet */
+	default:		/* IOERR, TIMEOUT, and unknown ones */
 		return MP_AMBIGUOUS;
 	}
 }
 
-/* Not an answer of the device, which has not seen the bio: the kernel gave it back. */
+/* The kernel returned the bio before the device saw it, so it is no response of the device. */
 static bool mp_not_issued(blk_status_t status, blk_opf_t opf)
 {
 	return status == BLK_STS_AGAIN || status == BLK_STS_RESOURCE ||
@@ -356,8 +402,8 @@ static bool mp_not_issued(blk_status_t status, blk_opf_t opf)
 }
 
 /*
- * R2: another path did what these could not, so the error was theirs.  A slot
- * may hold another rdev by now, which joined after the doubt and is innocent.
+ * R2: this path did what those could not, so the error was theirs.  By now a slot may hold
+ * another rdev, added after the error, which is not at fault.
  */
 static void mp_suspect_ambiguous_paths(const struct mp_io *io)
 {
@@ -385,15 +431,14 @@ static void mp_note_ambiguous(struct mp_io *io)
 }
 
 /*
- * End a bio.  The record goes and the path is let go before the master ends, so
- * that who sees the bio done finds the path idle; @conf may be gone after that.
+ * The record is freed and the path put before the master ends, so that whoever sees the bio
+ * complete finds the path idle.
  *
- * The second bio_endio() of a bio that went down in place can't be spared by
- * calling what it had as bi_end_io: that may be bio_chain_endio(), which only
- * bio_endio() may deal with.
+ * A bio that went down in place needs this second bio_endio().  Its saved bi_end_io cannot
+ * be called instead: it may be bio_chain_endio(), which only bio_endio() may handle.
  *
- * A master that md core has split may carry the error of a half that failed
- * before this one: success never overwrites it.
+ * If md core split the master, it may carry the error of another part that failed earlier:
+ * success never overwrites that error.
  */
 void mp_finish(struct mp_io *io, blk_status_t status)
 {
@@ -415,7 +460,7 @@ void mp_finish(struct mp_io *io, blk_status_t status)
 	bio_endio(master);
 }
 
-/* Of the array.  A bio that goes down in place is advanced by now. */
+/* In the array.  The iterator of a bio that went down in place has been advanced by now. */
 static sector_t mp_first_sector(const struct mp_io *io)
 {
 	return io->cloned ? io->master->bi_iter.bi_sector : io->iter.bi_sector;
@@ -426,7 +471,7 @@ static unsigned int mp_nr_sectors(const struct mp_io *io)
 	return io->cloned ? bio_sectors(io->master) : io->iter.bi_size >> SECTOR_SHIFT;
 }
 
-/* Hand a failed bio to the retry thread; it owns the record from here on. */
+/* Hand a failed bio to the retry thread, which owns the record from now on. */
 static void mp_retry_later(struct mp_io *io)
 {
 	struct mp_conf *conf = io->conf;
@@ -443,7 +488,7 @@ static void mp_retry_later(struct mp_io *io)
 	mp_put_path(conf, path, ticket);
 }
 
-/* The lower driver is done with a bio, the master itself or its clone.  Any context. */
+/* The lower driver has completed a bio: the master itself or its clone.  Any context. */
 static void mp_end_io(struct bio *bio)
 {
 	struct mp_io *io = bio->bi_private;
@@ -471,17 +516,17 @@ static void mp_end_io(struct bio *bio)
 		mp_fail_path(io->path, mp_rdev(io->path), MP_IO_ERROR);
 		break;
 	case MP_AMBIGUOUS:
-		/* Of a controller that does no I/O, it is no word of the disk (R14). */
+		/* From an inactive controller, the error says nothing about the disk (R14). */
 		if (test_bit(MP_INACTIVE, &io->path->demerits)) {
 			io->path_error = true;
 			break;
 		}
-		/* It may be the disk's, so it says more than a path's error. */
+		/* It may be the disk's error, so it takes precedence over a path error. */
 		if (!io->ambiguous)
 			io->error = status;
 		io->path_error = false;
 		mp_note_ambiguous(io);
-		/* No other path will be asked, so a probe has to find out. */
+		/* No other path will be tried, so a probe has to decide. */
 		if (bio->bi_opf & REQ_RAHEAD)
 			mp_request_probe(io->path);
 		break;
@@ -491,7 +536,7 @@ static void mp_end_io(struct bio *bio)
 	if (!io->error)
 		io->error = status;
 
-	/* Nobody waits for readahead; who needs the data will ask again. */
+	/* Nobody waits for readahead: a reader that needs the data reads it again. */
 	if (bio->bi_opf & REQ_RAHEAD)
 		mp_finish(io, status);
 	else
@@ -499,15 +544,15 @@ static void mp_end_io(struct bio *bio)
 }
 
 /*
- * The block layer takes readahead for failfast of all kinds, and warns when it merges such
- * a bio with another, and the bio's own flags say less (blk_rq_set_mixed_merge()).
+ * The block layer treats readahead as having all failfast flags.  It warns if it merges
+ * such a bio with another one and the flags differ (blk_rq_set_mixed_merge()).
  */
 static inline blk_opf_t mp_failfast(const struct bio *bio)
 {
 	return bio->bi_opf & REQ_RAHEAD ? REQ_FAILFAST_MASK : REQ_FAILFAST_TRANSPORT;
 }
 
-/* Send a bio to the path that was taken for it. */
+/* Submit a bio to the path that was taken for it. */
 static void mp_submit(struct mp_io *io)
 {
 	struct md_rdev *rdev = mp_rdev(io->path);
@@ -532,7 +577,6 @@ static void mp_submit(struct mp_io *io)
 	submit_bio_noacct(bio);
 }
 
-/* The same by the path's own work: for the retry thread, which must not block (R9). */
 void mp_submit_by_work(struct mp_io *io)
 {
 	struct mp_path *path = io->path;
@@ -548,7 +592,7 @@ void mp_submit_work(struct work_struct *work)
 	struct mp_io *io, *next;
 	struct blk_plug plug;
 
-	/* The flag was set before the work was queued. */
+	/* Set before the work was queued. */
 	if (path->probe_to_submit) {
 		path->probe_to_submit = false;
 		submit_bio_noacct(path->probe);
@@ -560,10 +604,6 @@ void mp_submit_work(struct work_struct *work)
 	blk_finish_plug(&plug);
 }
 
-/*
- * Start a bio on its way: a record for it, and a path taken, io->path.  NULL:
- * not now, it has to wait.
- */
 struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio)
 {
 	struct mp_path *path;
@@ -581,7 +621,7 @@ struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio)
 
 	io->path = path;
 	io->ticket = ticket;
-	/* Asked once: iostat may be switched off while the bio is away. */
+	/* Read once: iostat may be switched off while the bio is in flight. */
 	io->accounted = blk_queue_io_stat(conf->mddev->gendisk->queue);
 	if (io->accounted)
 		io->start_time = bio_start_io_acct(bio);
@@ -596,9 +636,9 @@ out_put_path:
 }
 
 /*
- * Keep a bio for the retry thread, which is woken after it can find the bio.
- * Some can't wait: with REQ_NOWAIT (R5), when the array has given up (R8), and
- * readahead that has no path, as nobody waits for it.
+ * Keep a bio for the retry thread.  Some bios cannot wait: those with REQ_NOWAIT (R5), all
+ * bios once the array has given up (R8), and readahead without a path, as nobody waits for
+ * it.
  */
 static void mp_queue_bio(struct mp_conf *conf, struct bio *bio)
 {
@@ -631,14 +671,14 @@ static void mp_queue_bio(struct mp_conf *conf, struct bio *bio)
 }
 
 /*
- * The first write ends read-auto, in which md core writes no superblock, and it has to
- * know again what happens to the paths.  md_write_start() would do it too, but also wait
- * for a superblock that says "dirty", which no path ever is.
+ * The first write ends read-auto, a state in which md core writes no superblock, so that md
+ * core records path failures again.  md_write_start() would do that too, but it would also
+ * wait for a superblock that marks the array dirty, which this level never needs.
  *
- * CPU0 (a write)			CPU1 (mdadm --readonly)
- *   sees MD_AUTO_READ
+ *	CPU0 a write			CPU1 mdadm --readonly
+ *	sees MD_AUTO_READ
  *					ro = MD_RDONLY
- *   cmpxchg() does nothing
+ *	cmpxchg() does nothing
  */
 static void mp_leave_read_auto(struct mp_conf *conf)
 {
@@ -646,29 +686,19 @@ static void mp_leave_read_auto(struct mp_conf *conf)
 
 	if (cmpxchg(&mddev->ro, MD_AUTO_READ, MD_RDWR) != MD_AUTO_READ)
 		return;
-	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);	/* for spares, too */
+	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);	/* adds spares */
 	if (mddev->sysfs_state)
 		sysfs_notify_dirent(mddev->sysfs_state);
 	WRITE_ONCE(conf->md_has_work, true);	/* pairs with mp_wake_md() */
 	md_wakeup_thread(conf->retry_thread);
 }
 
-/**
- * multipath_make_request - do a bio
- * @mddev: the array
- * @bio: the bio, which is ours from here on; it may complete before the return
- *
- * Context: process context under md core's active_io.  Never sleeps for a path
- * or for memory (R5); submitting may, as the lower driver's tags run out.
- *
- * Return: true: md core has nothing more to do.
- */
 bool multipath_make_request(struct mddev *mddev, struct bio *bio)
 {
 	struct mp_conf *conf = mddev->private;
 	struct mp_io *io;
 
-	/* A flush of nothing is no write: a read-only mount sends those, too. */
+	/* An empty flush is no write: a read-only mount sends them too. */
 	if (unlikely(READ_ONCE(mddev->ro)) && op_is_write(bio_op(bio)) && bio_sectors(bio))
 		mp_leave_read_auto(conf);
 
@@ -681,10 +711,9 @@ bool multipath_make_request(struct mddev *mddev, struct bio *bio)
 }
 
 /*
- * A path for a failed bio.  When it has tried all that are live, one thing is
- * left (R3): the last live path may have refused it only because it was sent
- * there with failfast, when there still was another.  It goes there once more,
- * patiently, and that ends the round.
+ * After all live paths have been tried, one try may be left (R3): the last live path got
+ * the bio with failfast, when it was not the last one.  The bio goes there once more,
+ * without failfast, and that ends the round.
  */
 struct mp_path *mp_take_retry_path(struct mp_io *io)
 {
@@ -701,12 +730,9 @@ struct mp_path *mp_take_retry_path(struct mp_io *io)
 }
 
 /*
- * Let no bio go to a path any more, and wait until none is at one.  After the
- * grace period each CPU that submits sees the gate (mp_take_path()), so the sum
- * of in_flight only falls; and each CPU that completes sees it too
- * (mp_put_path()), so the one that takes the sum to 0 wakes us.
- *
- * It waits as long as a lower driver keeps a bio, that is until its timeout.
+ * After the grace period, each CPU that submits sees that the array is frozen
+ * (mp_take_path()), so the sum of in_flight only falls.  Each CPU that completes sees it
+ * too (mp_put_path()), so the CPU that brings the sum to 0 wakes this one.
  */
 void mp_freeze(struct mp_conf *conf)
 {
@@ -729,7 +755,7 @@ void mp_unfreeze(struct mp_conf *conf)
 	md_wakeup_thread(conf->retry_thread);
 }
 
-/* No array is left, so nobody pushes or pops. */
+/* No array is left, so nothing else uses the magazines. */
 static void mp_empty_magazines(void)
 {
 	struct mp_magazine *magazine;

@@ -2,116 +2,61 @@
 /*
  * multipath.c: several paths to one disk, as one md array
  *
- * The life of a bio:
+ * The files, callers first; calls go downwards in this list only, and multipath.h describes
+ * what each file offers the others:
+ *
+ *   multipath.c   the personality: what md core calls, start and stop of an array
+ *   sysfs.c       tunables, counters and the table of paths
+ *   retry.c       failed and queued bios, and the retry thread
+ *   probe.c       does a path work?
+ *   io.c          the life of a bio on the submit and complete path
+ *   identity.c    which disk does a path lead to?
+ *   scsi.c        commands, identity, size and access states of SCSI devices
+ *   policy.c      choosing a path
+ *   path.c        the state of a path and of the array, slots, uevents
+ *
+ * The life of a bio (io.c, retry.c):
  *
  *   md core -> multipath_make_request() -> choose a path -> lower driver
  *	|						       |
- *	| gate shut, no path, no memory			       v
+ *	| frozen, no path, no memory			       v
  *	v					     mp_end_io()
- *   parked <---- retry thread ----> another path      |     |
- *			^   |			       |     `-> done
- *			|   `-- all failed: trial      |
- *			`---- failed <-- path error ---'
+ *   queued <---- retry thread ----> another path	    |     |
+ *			^   |			    |     `-> done
+ *			|   `-- all failed: verify  |
+ *			`---- failed <-- path error-'
  *
- * The life of a path:
+ * The life of a path (path.c, probe.c):
  *
- *   live (In_sync) --error of I/O, of a superblock write--> failed (Faulty)
- *   failed --a probe succeeds (R11)--> live again
- *   any --mdadm --fail--> failed, until a user reinstates it
- *   failed --mdadm --remove, the device is gone--> out of the array
- *   any device --mdadm --add--> live
+ *   live (In_sync) --error of I/O, probe or superblock write--> failed (Faulty)
+ *   failed --a probe succeeds (R11, R12)--> live
+ *   live, failed --mdadm --fail--> failed, until the administrator reinstates it
+ *   failed --mdadm --remove, or its device is gone--> out of the array
+ *   a device --mdadm --add--> live
  *
- * The life of an array, while it runs:
+ * The life of a running array (probe.c, retry.c):
  *
- *   working --probes of the live paths fail: the last one, or all inactive--> parking
- *   given up <--no_path_retry is over-- parking
- *   given up, parking --a probe succeeds, a path is added--> working
+ *   working --the last path does not work, or all are inactive--> queueing
+ *   queueing --no_path_retry is over--> given up
+ *   queueing, given up --a probe succeeds, a path is added--> working
  *
- * The rules that the code refers to:
+ * The rules, with the file that has each one's full text:
  *
- * R1. A round tries a bio once on each path, and once more on the last live one
- *     if it was there with failfast only (R3).  When all have failed it, a trial
- *     follows: a probe of a live path.  If the path works, the bio gets its first
- *     error; but if a path error ended the round, it gets another round first, and
- *     more of them, one a second, until no_path_retry seconds have passed since
- *     its first error (one more round only, if its controllers have states: R14).
- *     If the path does not work, it fails, or is inactive, and the bio goes on
- *     without it; when it was the last one, the bio waits (R8), and a new round
- *     begins when a path works again, unless that time has passed.  Rounds and
- *     trials end, so every bio ends.
- * R2. Only path errors cost a path; mp_classify() is the table.  A doubtful
- *     error sends the bio to another path first: if that one succeeds, the
- *     doubted path fails; if all say the same, the trial decides.
- * R3. The last live path is used without failfast of ours, so that the lower
- *     driver's own retries work, and an error never makes it Faulty.  When it
- *     does not work, that is a state of the array: see above.
- * R4. Flush and FUA go down one path with the bio, as any write, and an error
- *     comes back.  md_flush_request() is not used: it loses errors, and sends
- *     a flush down each path to the same disk.
- * R5. REQ_NOWAIT is honoured on submission and cleared on retry.  make_request
- *     never sleeps, neither for a path nor for memory: it runs under md's
- *     active_io, and md waits for that before it adds a path that would help.
- * R6. Nothing on the submit and complete path writes a cache line that all
- *     CPUs share.  Written are: the bio's own lines; its record's two, which come
- *     from a list of the submitting CPU and go to one of the completing CPU, and
- *     the heads of those; a counter of the path, of that CPU; with iostat on, the
- *     array's own counters, of that CPU.  Of struct mp_conf, struct mp_path, the
- *     rdev and the mddev everything is only read.  (md core's active_io is a
- *     percpu_ref.)  So 64 CPUs meet for the first time in the lower driver.  Policy
- *     queue-depth is the exception: how many bios a path has, all CPUs count.
- * R7. md_account_bio() is not used: it pins active_io until the bio completes,
- *     and then a bio that waits for a path keeps md from adding one.
- * R8. When no path works, bios wait for at most no_path_retry seconds, as master
- *     bios or as records that hold no path: nothing that removal or suspend
- *     waits for.  A shut gate waits only for bios that are at a path.  Only the
- *     deadline, no_path_retry = 0, free() and a reboot fail those that wait.
- * R9. Failed bios are retried by a thread of the array's own, never by
- *     mddev->thread: that one writes superblocks, and can sit in the lower
- *     driver's timeout on the very path that died.  The thread never submits:
- *     that can block, so it is the work of each path alone, with a rescuer of
- *     its own.  Retries allocate nothing but for integrity data and crypt
- *     contexts.
- * R10. The error handler and the completions run in any context, so they never
- *     take reconfig_mutex.
- * R11. A path that failed by itself keeps its slot, is probed, and comes back
- *     when it answers and leads to the disk that it led to (R12).  It is probed
- *     once per probe_interval, later after each 60th of the time that it has been
- *     away, but at least once in 30 s: so it is away for little longer than it
- *     has to be, and a path that is dead for good costs little.  One that fails
- *     again within a minute of its return is held out, each time twice as long,
- *     unless no other path works.  What a user has failed (mdadm --fail) no probe
- *     brings back.
- * R12. A path joins only if its disk's id is that of the other paths, and returns,
- *     also as the last one, only if that id, the size, the block size and the
- *     superblock's array are what they were.  When the array runs, they are asked of
- *     the device, as what the kernel knows of it may be from before its failure.  A
- *     device without an id is accepted: a line says that it can't be checked.
- * R13. Bios go to the live paths of the lowest rank, and iopolicy chooses among
- *     those.  A path that the disk calls non-optimised is behind those that it calls
- *     optimised, a standby path (write-mostly) is behind these, one that has had
- *     something to answer for longer than stall_timeout, and has answered nothing, is
- *     behind all of them, and last comes one that the disk calls standby or unavailable.
- * R14. A path whose controller does no I/O now is not failed for it, as long as the
- *     disk says so itself.  When that is true of all live paths, no path works (R8),
- *     and the first one is to be activated.
- *
- * Order.  Nobody may rely on the order of two overlapping writes that are in
- * flight at once; who wants one waits for the first to complete.  The first
- * completes when its last try has ended, and it has one try at a time:
- *
- *	CPU0 application		CPU1 completion, retry thread
- *	write W1
- *					W1 fails on path A
- *					W1 is sent to path B
- *					W1 succeeds on B, completes
- *	write W2, same sectors
- *
- * so W2 is never in flight together with a try of W1, and no try of W1 is left
- * that could come after it.  That is why a bio that hangs at a path is not sent
- * elsewhere before the lower driver has given it back.  It rests on the lower
- * driver: when it gives W1 back, the disk must not write it any more (SCSI
- * aborts the command or resets the path first).  A disk that reports W1 lost on
- * A and writes it late, after W2, has lost W2, and no host can prevent that.
+ *   R1   retry.c     A round tries a bio once on each path.  A verification ends it.
+ *   R2   io.c        Only path errors cost a path.
+ *   R3   io.c        The last live path is used without failfast, and never becomes Faulty.
+ *   R4   io.c        Flush and FUA go down one path, like any write.
+ *   R5   io.c        REQ_NOWAIT is honoured; submission waits for neither path nor memory.
+ *   R6   io.c        The I/O path writes no cache line that all CPUs share.
+ *   R7   io.c        A bio does not pin active_io.
+ *   R8   retry.c     Without a path, bios wait for at most no_path_retry seconds.
+ *   R9   retry.c     The array's own thread retries bios, and never submits.
+ *   R10  path.c      The error handler and the completions run in any context.
+ *   R11  probe.c     A path that failed by itself is probed and reinstated.
+ *   R12  identity.c  A path leads to the array's disk when it is added or reinstated.
+ *   R13  policy.c    Bios go to the live paths of the lowest rank.
+ *   R14  scsi.c      An inactive path has not failed.
+ *        io.c        Order: a bio has one try at a time.
  */
 
 #include <linux/blk-integrity.h>
@@ -128,7 +73,7 @@
 
 #define MP_VERSION		"0.5.0"
 
-/* How long the removal of a path waits for a probe that is at it. */
+/* How long the removal of a path waits for a probe in flight. */
 #define MP_PROBE_GRACE		(HZ / 4)
 
 /* All arrays, for the reboot notifier. */
@@ -136,23 +81,23 @@ static LIST_HEAD(mp_arrays);
 
 static DEFINE_MUTEX(mp_arrays_lock);
 
-/* mddev->thread: superblocks, and what md core makes of failed paths. */
+/* mddev->thread: writes superblocks, and handles failed paths for md core. */
 static void mp_md_thread(struct md_thread *thread)
 {
 	md_check_recovery(thread->mddev);
 }
 
 /**
- * multipath_quiesce - stop or resume all I/O to the paths
+ * multipath_quiesce() - stop or resume all I/O to the paths
  * @mddev: the array
- * @quiesce: 1 to shut the gate and wait for the bios at the paths, 0 to open it
+ * @quiesce: 1: freeze the array and wait for the I/O in flight; 0: unfreeze it
  *
- * Bios that come while the gate is shut are parked, those that come with
- * REQ_NOWAIT get EAGAIN.  Calls nest.
+ * Bios that arrive while the array is frozen are queued; those with REQ_NOWAIT get EAGAIN.
+ * Calls nest.
  *
- * Context: may sleep, up to the lower drivers' timeout; reconfig_mutex held.
- * Up to 6.6 md core calls it for each suspend (mddev_suspend()), later only
- * when the array stops or becomes read-only, at reboot, and for bitmaps.
+ * Context: sleeps, up to the lower drivers' timeout; reconfig_mutex held.  Up to 6.6 md
+ * core calls it for each suspend (mddev_suspend()).  Later kernels call it only when the
+ * array stops or becomes read-only, at reboot, and for bitmaps.
  */
 static void multipath_quiesce(struct mddev *mddev, int quiesce)
 {
@@ -163,12 +108,12 @@ static void multipath_quiesce(struct mddev *mddev, int quiesce)
 }
 
 /*
- * Does a user ask for it, with mdadm --fail or in sysfs?  Our own errors take
- * another way, so the only other one who calls is super_written(), the end of a
- * superblock write.  It has the rdev's nr_pending raised, and runs in an interrupt,
- * in a kernel thread, or in a task that submits bios or flushes its plug: its own,
- * or by chance this one.  A user's call may come while a superblock is written, as
- * the ioctl of mdadm --fail takes no lock, so mddev->pending_writes does not tell.
+ * Whether the administrator fails the path, with mdadm --fail or through sysfs.  Our own
+ * errors do not come this way, so the only other caller is super_written(), at the end of a
+ * superblock write.  It has raised the rdev's nr_pending.  It runs in an interrupt, in a
+ * kernel thread, or in a task that submits bios or flushes its plug, possibly this very
+ * task.  mddev->pending_writes does not help: the ioctl of mdadm --fail takes no lock, so
+ * it may run while a superblock is written.
  */
 static bool mp_failed_by_admin(const struct md_rdev *rdev)
 {
@@ -178,15 +123,14 @@ static bool mp_failed_by_admin(const struct md_rdev *rdev)
 }
 
 /**
- * multipath_error - md core's error handler: a path failed
+ * multipath_error() - md core's error handler: a path failed
  * @mddev: the array
  * @rdev: the path, or a spare
  *
- * Called through md_error() for a superblock that could not be written, which is
- * an error of the path like any other, and for mdadm --fail, which no probe is to
- * undo.  Not for a path that has failed already: md core sees to that.  The last
- * live path is left alone (R3), and one whose controller is inactive (R14): md core
- * takes such a one for written.
+ * md_error() calls it after a superblock write has failed, which is a path error like any
+ * other, and for mdadm --fail, after which no probe may reinstate the path.  md core does
+ * not call it for a path that has already failed.  The last live path stays live (R3).  So
+ * does an inactive one (R14); md core then takes its superblock as written.
  *
  * Context: any, so no mutex (R10).  Takes mp_conf::lock.
  */
@@ -225,18 +169,18 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 }
 
 /**
- * multipath_hot_add_disk - take a path into the running array
+ * multipath_hot_add_disk() - add a path to the running array
  * @mddev: the array
- * @rdev: the path; raid_disk is the slot to take, or -1 for any
+ * @rdev: the path; its raid_disk is the slot to take, or -1 for any
  *
- * Sets @rdev's raid_disk, In_sync, and sectors where md core left them 0 (it
- * does for arrays without superblock).
+ * Sets @rdev's raid_disk and In_sync, and its sectors if md core left them 0, as it does
+ * for arrays without superblock.
  *
- * Context: may sleep; reconfig_mutex held.  I/O may be in flight and may come,
- * as not every caller suspends the array.
+ * Context: sleeps; reconfig_mutex held.  I/O may be in flight and may arrive, because not
+ * every caller suspends the array.
  *
- * Return: 0; -EEXIST without a free slot; -EINVAL, -ENOSPC or -ENXIO if the
- * device can't be a path of this array, after one line that says why.
+ * Return: 0; -EEXIST without a free slot; -EINVAL, -ENOSPC, -EIO or -ENXIO if the device
+ * cannot be a path of this array, after a line in the log.
  */
 static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 {
@@ -268,7 +212,7 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 	mp_fill_slot(conf, path, rdev, true);
 	mod_delayed_work(system_long_wq, &path->access_work, 0);
 	schedule_work(&conf->uevent_work);
-	/* Not every caller does; for md core's thread, which is woken as the mutex is released. */
+	/* Not every caller sets this.  md's thread is woken when the mutex is released. */
 	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
 	pr_info("md/multipath:%s: path %pg added; %u of %u paths in use\n",
 		mdname(mddev), rdev->bdev, READ_ONCE(conf->nr_live), conf->nr_paths);
@@ -276,19 +220,19 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 }
 
 /**
- * multipath_hot_remove_disk - let a failed path go
+ * multipath_hot_remove_disk() - remove a failed path
  * @mddev: the array
  * @rdev: the path
  *
- * md core asks for each Faulty path by itself, from a kernel thread: there only
- * a path whose device is gone is let go.  Any other keeps its slot, for it may
- * come back, until a user asks (mdadm --remove, or a write to sysfs).
+ * md core calls it from a kernel thread for each Faulty path.  Then only a path whose
+ * device is gone is removed.  Any other path keeps its slot, because it may be reinstated,
+ * until the administrator removes it (mdadm --remove, or a write to sysfs).
  *
- * Context: sleeps for two grace periods, and for MP_PROBE_GRACE while a probe is at
- * the path; reconfig_mutex held.
+ * Context: sleeps for two grace periods, and up to MP_PROBE_GRACE for a probe in flight;
+ * reconfig_mutex held.
  *
- * Return: 0; -EBUSY while the path is live or I/O is still at it.  It never
- * waits for that I/O, which may be hung.
+ * Return: 0; -EBUSY while the path is live or has I/O in flight.  It never waits for that
+ * I/O, which may hang.
  */
 static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 {
@@ -310,11 +254,10 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 	spin_unlock_irq(&conf->lock);
 
 	/*
-	 * Who chose the path while it was live, or to probe it, has raised
-	 * in_flight by the end of the grace period.  Nobody chooses it any more:
-	 * the probe of a failed path looks at leaving, as does its return, and
-	 * mp_fill_slot() needs reconfig_mutex.  So 0 is final.  The slot is cleared
-	 * only then: who is at the path uses it.
+	 * Anything that chose the path while it was live, or to probe it, has raised
+	 * in_flight by the end of the grace period.  Nothing chooses it any more: probe and
+	 * reinstatement check removing, and mp_fill_slot() needs reconfig_mutex.  So 0 is
+	 * final.  The slot is cleared only after that, because I/O in flight uses it.
 	 */
 	synchronize_rcu();
 	if (READ_ONCE(path->probe_state) != MP_PROBE_IDLE)
@@ -331,9 +274,9 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 	RCU_INIT_POINTER(path->rdev, NULL);
 	WRITE_ONCE(path->auto_reinstate, false);
 	spin_unlock_irq(&conf->lock);
-	/* mp_suspect_ambiguous_paths() may still be at the rdev, which md core takes apart next. */
+	/* mp_suspect_ambiguous_paths() may still use the rdev, which md core frees next. */
 	synchronize_rcu();
-	/* A spare may take the slot: up to 6.6 md core does not look by itself. */
+	/* A spare may take the slot.  Up to 6.6 md core does not check by itself. */
 	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
 	return 0;
 }
@@ -375,13 +318,14 @@ static struct mp_path *mp_alloc_path(struct mp_conf *conf, unsigned int slot)
 }
 
 /*
- * Have so many slots, the new ones empty.  Those above were empty too, and keep their
- * struct mp_path until the array stops, as somebody may still look at it.
+ * Set the number of slots.  New slots are empty.  Slots that go are empty too, and keep
+ * their struct mp_path until the array stops, because it may still be in use.
  *
- * Context: may sleep; reconfig_mutex held.  Since 6.7 the array may be suspended, and then
- * allocates as md core does: the rescuer of a workqueue is the one thing without noio.
+ * Context: sleeps; reconfig_mutex held.  Since 6.7 md core may have suspended the array,
+ * and set noio for its allocations; only the rescuer of a workqueue is allocated without
+ * that.
  *
- * Return: 0; -ENOMEM, and the array has the slots that it had.
+ * Return: 0; -ENOMEM, and the number of slots is unchanged.
  */
 static int mp_set_slots(struct mp_conf *conf, unsigned int nr)
 {
@@ -452,9 +396,9 @@ out_free_conf:
 }
 
 /*
- * Metadata 0.90 has MD_SB_DISKS entries, and md core does not look whether they suffice
- * (super_90_sync()): each slot takes one, and each path that has failed another.  (So does
- * each spare, which no personality can refuse, nor does raid1.)
+ * Metadata 0.90 has MD_SB_DISKS entries, and super_90_sync() does not check its index.
+ * Each slot takes one entry, and each failed path another.  (So does each spare, which no
+ * personality can refuse; raid1 has the same problem.)
  */
 static int mp_max_paths(const struct mddev *mddev)
 {
@@ -474,7 +418,7 @@ static int mp_check_number(struct mddev *mddev, int nr)
 	return -EINVAL;
 }
 
-/* Is what md core put together an array of ours?  One line says why not. */
+/* Whether the array that md core has assembled can be a multipath array; logs if not. */
 static int mp_check_array(struct mddev *mddev)
 {
 	int err;
@@ -500,7 +444,7 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 		int slot = rdev->raid_disk;
 
 		if (slot >= mddev->raid_disks) {
-			/* 6.1 numbers all that it finds: this one is a spare. */
+			/* 6.1 numbers all devices that it finds: this one is a spare. */
 			rdev->raid_disk = -1;
 			clear_bit(In_sync, &rdev->flags);
 		}
@@ -530,8 +474,8 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 }
 
 /*
- * Stacked by hand: since 6.19 mddev_stack_rdev_limits() writes the block size
- * into the superblock of a new array, which older kernels then refuse.
+ * Limits are stacked here, because since 6.19 mddev_stack_rdev_limits() writes the block
+ * size into the superblock of a new array, and older kernels then refuse the array.
  */
 static int mp_set_limits(struct mddev *mddev)
 {
@@ -553,7 +497,7 @@ static int mp_set_limits(struct mddev *mddev)
 	return queue_limits_set(mddev->gendisk->queue, &lim);
 }
 
-/* md core stops mddev->thread when run() fails; the retry thread is ours. */
+/* md core stops mddev->thread if run() fails; the caller stops the retry thread. */
 static int mp_start_threads(struct mddev *mddev, struct mp_conf *conf)
 {
 	struct md_thread *thread;
@@ -576,14 +520,14 @@ static sector_t multipath_size(struct mddev *mddev, sector_t sectors, int raid_d
 }
 
 /**
- * multipath_run - start an array
- * @mddev: the array, its paths bound by md core
+ * multipath_run() - start an array
+ * @mddev: the array; md core has bound its paths
  *
- * Context: may sleep; reconfig_mutex held.  mddev->pers is not set yet.
+ * Context: sleeps; reconfig_mutex held.  mddev->pers is not set yet.
  *
- * Return: 0; -EINVAL or -ENOSPC if the devices can't be one array, -ENODEV if
- * none of them works, each after one line that says why; -ENOMEM.  The array
- * can be put right and started again then.
+ * Return: 0; -EINVAL or -ENOSPC if the devices do not form one array, -ENODEV if none of
+ * them works, each after a line in the log; -ENOMEM.  After an error the array can be
+ * corrected and started again.
  */
 static int multipath_run(struct mddev *mddev)
 {
@@ -622,7 +566,7 @@ static int multipath_run(struct mddev *mddev)
 	mp_for_each_path(path, conf)
 		queue_delayed_work(system_long_wq, &path->access_work, 0);
 
-	/* One disk needs no resync, and md core adds no path before it is done. */
+	/* One disk needs no resync, and md core adds no path before a resync is done. */
 	mddev->resync_offset = MaxSector;
 	md_set_array_sectors(mddev, multipath_size(mddev, 0, 0));
 	pr_info("md/multipath:%s: active with %u of %u paths\n",
@@ -638,30 +582,33 @@ out_free_conf:
 }
 
 /**
- * multipath_free - the array has stopped: leave nothing behind
- * @mddev: the array; md core has stopped mddev->thread, and nobody submits
- * @priv: our struct mp_conf
+ * multipath_free() - stop an array
+ * @mddev: the array; md core has stopped mddev->thread, and nothing submits bios
+ * @priv: its struct mp_conf
  *
- * Context: may sleep, up to the lower drivers' timeout; reconfig_mutex held.
+ * Context: sleeps, up to the lower drivers' timeout; reconfig_mutex held.
  */
 static void multipath_free(struct mddev *mddev, void *priv)
 {
 	struct mp_conf *conf = priv;
 	struct mp_path *path;
 
-	/* Nobody sets a tunable any more, or wakes the thread for a reboot. */
+	/* Nothing changes a tunable any more, or wakes the thread for a reboot. */
 	sysfs_remove_group(&mddev->kobj, &mp_attribute_group);
 	mutex_lock(&mp_arrays_lock);
 	list_del(&conf->node);
 	mutex_unlock(&mp_arrays_lock);
-	/* No bio and no probe is at a path any more, and none can get there. */
+	/* No bio and no probe is in flight any more, and none can be submitted. */
 	mp_freeze(conf);
-	/* It wakes the thread, and with the gate shut nobody queues it: mp_query_access_soon(). */
+	/*
+	 * It wakes the thread.  While the array is frozen, nothing queues it:
+	 * mp_query_access_soon().
+	 */
 	mp_for_each_path_made(path, conf)
 		cancel_delayed_work_sync(&path->access_work);
-	/* Nobody takes from the lists but us. */
+	/* Nothing else takes from the lists any more. */
 	md_unregister_thread(mddev, &conf->retry_thread);
-	/* No bio is left at all. */
+	/* No bio is left. */
 	mp_move_to_failed(conf, &conf->to_verify);
 	mp_move_to_failed(conf, &conf->verifying);
 	mp_move_to_failed(conf, &conf->paced);
@@ -670,11 +617,11 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	synchronize_rcu();
 	cancel_delayed_work_sync(&conf->stall_work);
 	cancel_work_sync(&conf->uevent_work);
-	/* The paths' work has nothing to do, and ends here if it still runs. */
+	/* submit_work has nothing left to do; if it still runs, this waits for its end. */
 	mp_free_conf(conf);
 }
 
-/* What a user changes has to be in the superblock.  One line says why it would not be. */
+/* The administrator's change must reach the superblock; logs if it would not. */
 static int mp_check_superblock_writer(struct mddev *mddev)
 {
 	struct md_rdev *rdev;
@@ -690,18 +637,18 @@ static int mp_check_superblock_writer(struct mddev *mddev)
 }
 
 /**
- * multipath_check_reshape - change the number of slots for paths
- * @mddev: the array; delta_disks is the change that a user asks for
+ * multipath_check_reshape() - change the number of slots
+ * @mddev: the array; delta_disks is the requested change
  *
- * Sets raid_disks and delta_disks itself, as nothing has to be moved.  A spare takes
- * a new slot; md core writes the new number to the superblock.
+ * Sets raid_disks and resets delta_disks itself, because no data has to be moved.  A spare
+ * takes a new slot.  md core writes the new number to the superblock.
  *
- * Context: may sleep; reconfig_mutex held.  I/O may be in flight and may come, as not
+ * Context: sleeps; reconfig_mutex held.  I/O may be in flight and may arrive, because not
  * every caller suspends the array.
  *
  * Return: 0; -EINVAL for more than mp_max_paths(), and for another layout, chunk size or
- * level; -EBUSY if a slot that would go has a path, or the superblock would not be
- * written, each after a line; -ENOMEM.
+ * level; -EBUSY if a slot to be dropped has a path, or if the superblock would not be
+ * written, each after a line in the log; -ENOMEM.
  */
 static int multipath_check_reshape(struct mddev *mddev)
 {
@@ -733,7 +680,7 @@ static int multipath_check_reshape(struct mddev *mddev)
 	mddev->raid_disks = nr;
 	mddev->delta_disks = 0;
 	mddev->reshape_backwards = 0;
-	/* For md core's thread, which is woken as the mutex is released. */
+	/* For md's thread, which is woken when the mutex is released. */
 	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
 	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
 	pr_info("md/multipath:%s: %u of %u paths in use\n",
@@ -742,17 +689,17 @@ static int multipath_check_reshape(struct mddev *mddev)
 }
 
 /**
- * multipath_resize - change the size of the array, after the disk's has changed
+ * multipath_resize() - change the size of the array after the disk has grown
  * @mddev: the array
- * @sectors: its new size, and that of what it uses of the disk
+ * @sectors: the new size of the array, which is also what it uses of the disk
  *
- * md core has seen that each rdev->sectors suffices, and tells user space.
+ * md core has checked that each rdev->sectors suffices, and notifies user space.
  *
- * Context: may sleep; reconfig_mutex held.  I/O may be in flight and may come.
+ * Context: sleeps; reconfig_mutex held.  I/O may be in flight and may arrive.
  *
- * Return: 0; -ENOSPC if the kernel does not know yet of a path that the disk has grown,
- * or if a superblock is where the data would be; -EINVAL if the array was told to show
- * more than that; -EBUSY if the superblock would not be written.  Each after a line.
+ * Return: 0; -ENOSPC if a path's new size is not known to the kernel yet, or if a
+ * superblock lies where data would be; -EINVAL if array_size was set to more than the new
+ * size; -EBUSY if the superblock would not be written.  Each after a line in the log.
  */
 static int multipath_resize(struct mddev *mddev, sector_t sectors)
 {
@@ -767,7 +714,10 @@ static int multipath_resize(struct mddev *mddev, sector_t sectors)
 	rdev_for_each(rdev, mddev) {
 		sector_t needed = rdev->data_offset + sectors;
 
-		/* Metadata 1.0, of a spare, which is the same disk: md core moves no spare's. */
+		/*
+		 * A spare's superblock, with metadata 1.0.  It is the same disk, and md
+		 * core does not move it.
+		 */
 		if (mddev->persistent && rdev->sb_start >= rdev->data_offset &&
 		    rdev->sb_start < needed) {
 			pr_warn("md/multipath:%s: %pg has its superblock at sector %llu, within the new size of %llu sectors: remove it first\n",
@@ -789,11 +739,14 @@ static int multipath_resize(struct mddev *mddev, sector_t sectors)
 	return 0;
 }
 
-/* The tail of a line in /proc/mdstat, which monitoring tools parse.  No sleep. */
+/*
+ * The end of the array's line in /proc/mdstat, which monitoring tools parse.  Does not
+ * sleep.
+ */
 static void multipath_status(struct seq_file *seq, struct mddev *mddev)
 {
 	struct mp_conf *conf = mddev->private;
-	/* One number for both, as readers count the letters.  pairs with mp_set_slots() */
+	/* One number for both, as tools count the letters.  pairs with mp_set_slots() */
 	unsigned int slot, nr = smp_load_acquire(&conf->nr_paths);
 
 	seq_printf(seq, " [%u/%u] [", nr, READ_ONCE(conf->nr_live));
@@ -822,7 +775,7 @@ static struct md_personality multipath_personality = {
 	.quiesce		= multipath_quiesce,
 };
 
-/* Nobody will mend a path any more: what waits for one would only hold things up. */
+/* No path will be repaired any more, so bios that wait for one would only delay the reboot. */
 static int mp_reboot(struct notifier_block *notifier, unsigned long event, void *unused)
 {
 	struct mp_conf *conf;

@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Data structures of the md personality "multipath": who may touch what, when.
+ * multipath.h: the data structures of the md personality "multipath", who may touch what,
+ * and the functions that each file offers the others
  *
  * Locks
- *	reconfig_mutex	md core's.  Held by md core around run, free, hot_add_disk,
- *			hot_remove_disk, check_reshape, resize and quiesce.  Never
- *			taken here: the error handler and the completions run in any
- *			context.
- *	mp_conf::lock	Leaf, irq-safe.  Guards every change of a path's state
- *			(In_sync, Faulty, the slot's pointer) and what is counted
- *			from it, the array's state, the gate and the list of parked
- *			bios.
- *	mp_arrays_lock	A mutex, for run, free and the reboot notifier.
+ *	reconfig_mutex	md core's.  md core holds it around run, free, hot_add_disk,
+ *			hot_remove_disk, check_reshape, resize and quiesce.  This driver
+ *			never takes it, because the error handler and the completions run
+ *			in any context.
+ *	mp_conf::lock	Leaf, irq-safe.  Protects every change of a path's state (In_sync,
+ *			Faulty, the slot's pointer) and the counts derived from it, the
+ *			array's state, freeze_depth and the list of queued bios.
+ *	mp_arrays_lock	A mutex for run, free and the reboot notifier.
  *	RCU		mp_path::rdev may be dereferenced
- *			 1. under rcu_read_lock(), or the sched flavour of it, or
- *			 2. by who has the path's in_flight raised (an mp_io does,
+ *			 1. under rcu_read_lock() or rcu_read_lock_sched(), or
+ *			 2. while the caller counts in the path's in_flight (an mp_io does
  *			    from mp_take_path() to mp_put_path()), or
  *			 3. with reconfig_mutex held.
- *			Who removes a path waits until nobody can choose it, finds
- *			in_flight final, clears the pointer and waits once more: see
- *			multipath_hot_remove_disk().
+ *			multipath_hot_remove_disk() waits until nobody can choose the path,
+ *			finds in_flight final, clears the pointer and waits once more.
+ *
+ * In the comments on fields, "lock" is mp_conf::lock, "fixed" means that the field does not
+ * change once it is set up, and "peeked" means that others read it without the lock, with
+ * READ_ONCE().
  */
 #ifndef _MULTIPATH_H
 #define _MULTIPATH_H
@@ -33,11 +36,13 @@
 #include <linux/workqueue.h>
 #include "md.h"
 
+struct scsi_device;
+
 #ifndef LEVEL_MULTIPATH
 #define LEVEL_MULTIPATH		(-4)
 #endif
 
-/* How md core is told who we are; older kernels have it as flat members. */
+/* How a personality identifies itself to md core; older kernels have flat members instead. */
 #ifndef MP_PERSONALITY_IDENTITY
 #define MP_PERSONALITY_IDENTITY						\
 	.head = {							\
@@ -48,7 +53,7 @@
 	}
 #endif
 
-/* The path that md core writes the superblock to; NULL for all of them. */
+/* The only path that md core writes the superblock to; NULL if it writes to all of them. */
 #ifndef mp_sole_superblock_writer
 static inline struct md_rdev *mp_sole_superblock_writer(struct mddev *mddev)
 {
@@ -56,93 +61,109 @@ static inline struct md_rdev *mp_sole_superblock_writer(struct mddev *mddev)
 }
 #endif
 
-/* The paths that a bio has tried are the bits of a u64. */
+/* A u64 has a bit for each path that a bio has tried. */
 #define MP_MAX_PATHS		64
 
-/* Records of each kind kept back per array, so that I/O goes on when memory is short. */
+/* Records of each kind that an array keeps in reserve, so that I/O continues without memory. */
 #define MP_RESERVED_IOS		64
 
-/* How a bio is sent down: see struct mp_io. */
+/* The defaults and limits of the tunables; mp_conf has their units. */
+#define MP_PROBE_INTERVAL	1
+#define MP_MAX_PROBE_INTERVAL	3600
+#define MP_STALL_TIMEOUT	2000
+#define MP_MAX_STALL_TIMEOUT	3600000
+#define MP_NO_PATH_RETRY	30
+#define MP_MAX_NO_PATH_RETRY	1000000
+
+/* How a bio is sent to the lower driver: see struct mp_io. */
 enum mp_kind {
 	MP_IN_PLACE,
 	MP_CLONED,
 	MP_KINDS,
 };
 
-/* Which of the best paths does a bio go to?  Names as in sysfs. */
+/* Which of the best paths a bio goes to.  sysfs has the names. */
 enum mp_policy {
 	MP_FAILOVER,		/* the first one */
-	MP_ROUND_ROBIN,		/* each in turn, CPU by CPU */
-	MP_QUEUE_DEPTH,		/* the one with the fewest bios */
-	MP_NUMA,		/* the nearest to the CPU's memory */
+	MP_ROUND_ROBIN,		/* each in turn, separately on each CPU */
+	MP_QUEUE_DEPTH,		/* the one with the fewest bios in flight */
+	MP_NUMA,		/* the one nearest to the CPU's memory */
 	MP_POLICIES,
 };
 
 /*
- * What speaks against a path, the worst last: bits of mp_path::demerits.  The best
- * paths are those with the lowest number; 0 is a path that nothing speaks against.
+ * What makes a path a worse choice, the most serious last: bits of mp_path::demerits.
+ * Bios go to the paths with the lowest number; 0 is a path without any demerit (R13).
  */
 enum mp_demerit {
-	MP_NON_OPTIMISED,	/* the disk says: another controller is faster */
-	MP_STANDBY,		/* write-mostly, a user says so; a flag of the rdev */
-	MP_STALLED,		/* it has had something to answer, and answered nothing for long */
-	MP_INACTIVE,		/* the disk says: this controller does no I/O now */
+	MP_NON_OPTIMISED,	/* ALUA: another controller is faster */
+	MP_STANDBY,		/* write-mostly, set by the administrator: a flag of the rdev */
+	MP_STALLED,		/* it has I/O in flight and has completed none for a long time */
+	MP_INACTIVE,		/* ALUA: this controller does no I/O; or not known yet */
 };
 
-/* Worse than any: not live, or tried already. */
+/* The rank of a path that is not live or has been tried: worse than any demerit. */
 #define MP_UNUSABLE		ULONG_MAX
 
 /*
- * How many bios began and ended at a path, on this CPU: submit and completion add
- * one each, and what is in flight is the difference of the sums.  There are two
- * epochs, so that it is known if one is old (mp_stall_work()).
+ * How many bios began and ended at a path on this CPU.  Submission and completion each add
+ * one, and the difference of the sums is what is in flight.  Two epochs show whether any of
+ * it is old (mp_stall_work()).
  */
 struct mp_tally {
 	unsigned long		begun[2];
 	unsigned long		ended[2];
-	unsigned long		not_issued;	/* of those that ended: the device never saw it */
+	unsigned long		not_issued;	/* ended without the device having seen them */
 };
 
 /* How a bio is counted at its path. */
-#define MP_TICKET_EPOCH		BIT(0)	/* which of the two */
-#define MP_TICKET_DEPTH		BIT(1)	/* in mp_path::depth, too */
+#define MP_TICKET_EPOCH		BIT(0)	/* in which epoch */
+#define MP_TICKET_DEPTH		BIT(1)	/* also in mp_path::depth */
 
-/* Is there a path for I/O?  The last live path can leave an array without, or inactive ones. */
+/* Can the array do I/O? */
 enum mp_state {
-	MP_WORKING,		/* yes, or nobody knows better yet */
-	MP_QUEUEING,		/* no: bios wait for one, until no_path_retry is over */
-	MP_GIVEN_UP,		/* no, and it is over: bios fail at once */
+	MP_WORKING,		/* yes, as far as is known */
+	MP_QUEUEING,		/* no path works: bios are queued until no_path_retry is over */
+	MP_GIVEN_UP,		/* no path works and no_path_retry is over: bios fail at once */
 };
 
 /* Why a path has failed.  show_reason() and mp_reason_names have the names. */
 enum mp_reason {
-	MP_NO_REASON,		/* it has not, or nobody knows */
-	MP_IO_ERROR,		/* it said itself that it does not reach the disk */
-	MP_FAILED_OVER,		/* another path did what it could not */
-	MP_PROBE_ERROR,		/* it did not answer to a probe */
+	MP_NO_REASON,		/* it has not failed */
+	MP_IO_ERROR,		/* an I/O ended with a path error */
+	MP_FAILED_OVER,		/* another path did an I/O that failed on this one */
+	MP_PROBE_ERROR,		/* a probe failed */
 	MP_SUPERBLOCK_ERROR,	/* md core could not write a superblock to it */
-	MP_BY_ADMIN,		/* mdadm --fail, or in sysfs */
+	MP_BY_ADMIN,		/* mdadm --fail, or a write to sysfs */
 	MP_REASONS,
 };
 
-/*
- * A probe is one small read of a path.  The retry thread starts it, the path's
- * work sends it, its completion hands it back.  When a failed path has answered,
- * check_work has a second part: which disk is it?
- */
-enum mp_probe_state {
-	MP_PROBE_IDLE,		/* the retry thread's */
-	MP_PROBE_SENT,		/* a work's, then the lower driver's */
-	MP_PROBE_OK,		/* back with the retry thread: the path works */
-	MP_PROBE_AMBIGUOUS,	/* back: this place of the disk can't be read */
-	MP_PROBE_FAILED,	/* back: the path does not work */
-	MP_PROBE_SAME_DISK,	/* back: it leads to the disk that it led to */
-	MP_PROBE_WRONG_DISK,	/* back: it leads to another one */
+/* Whose fault an error is: see mp_classify(). */
+enum mp_class {
+	MP_FINAL,		/* the disk's or the caller's: passed up, never retried */
+	MP_PATH_ERROR,		/* the path's: the path fails at once, the bio is retried */
+	MP_AMBIGUOUS,		/* unknown: the bio is retried, and the result decides */
+	MP_BUSY,		/* nobody's: the bio is retried */
 };
 
-/* How a device says which disk it is: a designator of SCSI's VPD page 83h. */
+/*
+ * A probe is one small read from a path.  The retry thread starts it, the path's submit_work
+ * submits it, and its completion hands it back.  For a failed path that responds, check_work
+ * then checks which disk the path leads to.
+ */
+enum mp_probe_state {
+	MP_PROBE_IDLE,		/* the retry thread owns it */
+	MP_PROBE_SENT,		/* a work item owns it, then the lower driver */
+	MP_PROBE_OK,		/* back: the path works */
+	MP_PROBE_AMBIGUOUS,	/* back: this place of the disk cannot be read */
+	MP_PROBE_FAILED,	/* back: the path does not work */
+	MP_PROBE_SAME_DISK,	/* back: the path leads to the same disk as before */
+	MP_PROBE_WRONG_DISK,	/* back: the path leads to another disk */
+};
+
+/* How a device identifies its disk: a designator of SCSI's VPD page 83h. */
 struct mp_identity {
-	u8			type;		/* enum blk_unique_id; 0: it does not say */
+	u8			type;		/* enum blk_unique_id; 0: none */
 	u8			length;
 	u8			id[16];
 };
@@ -151,141 +172,141 @@ struct mp_identity {
 struct mp_disk {
 	struct mp_identity	identity;
 	sector_t		sectors;	/* of the whole disk */
-	unsigned int		block_size;	/* bytes, logical */
+	unsigned int		block_size;	/* logical, in bytes */
 };
 
 /*
- * One slot of the array.  It is there from when the array first has so many slots until it
- * stops; paths come and go in it.
+ * One slot of the array.  It exists from the moment the array first has that many slots until
+ * the array stops.  Paths come and go in it.
  */
 struct mp_path {
-	struct md_rdev __rcu	*rdev;		/* see RCU above; changed under mp_conf::lock */
-	struct mp_tally __percpu *tally;	/* "in_flight" is its difference */
+	struct md_rdev __rcu	*rdev;		/* see RCU above; changed under lock */
+	struct mp_tally __percpu *tally;	/* begun less ended is "in_flight" */
 	unsigned long		demerits;	/* enum mp_demerit; atomic bits; peeked */
-	u8			epoch;		/* of bios that begin; stall_work's; peeked */
+	u8			epoch;		/* for bios that begin; stall_work's; peeked */
 	int			node;		/* of the device; NUMA_NO_NODE if unknown */
 	atomic_t		depth;		/* bios in flight, with policy queue-depth */
 	struct mp_conf		*conf;		/* fixed */
 	unsigned int		slot;		/* fixed: the index in mp_conf::paths */
-	u32			joined;		/* mp_conf::generation when it went live; lock */
+	u32			joined;		/* lock; generation when it went live; peeked */
 
-	/* What becomes of it when it has failed.  lock; peeked. */
-	bool			auto_reinstate;		/* it failed by itself, and may come back so */
-	bool			removing;	/* a user removes it: no probe, no return */
+	/* The life of a failed path.  lock; peeked. */
+	bool			auto_reinstate;	/* a probe may reinstate it (R11) */
+	bool			removing;	/* being removed: not probed, not reinstated */
 	bool			was_reinstated;	/* at reinstated_at */
 	unsigned long		reinstated_at;	/* jiffies */
 	unsigned long		failed_at;	/* jiffies */
-	unsigned long		probed_at;	/* jiffies; for its return, or it has just failed */
-	unsigned long		probe_took;	/* jiffies, of that one */
-	unsigned long		hold;		/* jiffies that it stays out at least */
-	enum mp_reason		reason;		/* that it failed for last */
-	unsigned int		failures;	/* since it joined, as the next one */
-	unsigned int		reinstatements;
-	unsigned long		ios_before;	/* mp_ios() when it joined */
+	unsigned long		probed_at;	/* jiffies; last reinstatement probe, or failure */
+	unsigned long		probe_took;	/* jiffies; how long that probe took */
+	unsigned long		hold;		/* jiffies that it stays failed at least */
+	enum mp_reason		reason;		/* of its last failure */
+	unsigned int		failures;	/* since it was added */
+	unsigned int		reinstatements;	/* since it was added */
+	unsigned long		ios_before;	/* mp_ios() when it was added */
 	blk_status_t		last_error;	/* of a bio or a probe; any context */
 
-	struct mp_disk		disk;		/* when it joined; sectors: lock; peeked */
-	struct work_struct	check_work;	/* asks for the disk of now; has in_flight raised */
-	bool			wrong_disk_logged;	/* check_work has said that it is another one */
+	struct mp_disk		disk;		/* when it was added; sectors: lock; peeked */
+	struct work_struct	check_work;	/* mp_check_work(); counts in in_flight */
+	bool			wrong_disk_logged;	/* check_work's */
 
 	unsigned long		silent_since;	/* jiffies; stall_work's */
 	unsigned long		completed;	/* stall_work's */
 
-	/* What the disk says of the path (R14). */
-	struct delayed_work	access_work;	/* asks it, once a second */
-	bool			has_access;	/* it can be asked; access_work's; peeked */
-	unsigned long		access;		/* demerits that it gave last; access_work's */
+	/* The ALUA state of the path's target port (R14). */
+	struct delayed_work	access_work;	/* mp_access_work() */
+	bool			has_access;	/* a handler knows the state; access_work's; peeked */
+	unsigned long		access;		/* demerits by that state; access_work's */
 	enum mp_reason		suspect_reason;	/* any context sets, access_work takes */
 
-	bool			notified_live;	/* what user space was told last; uevent_work's */
+	bool			notified_live;	/* in the last uevent; uevent_work's */
 
-	/* What the retry thread sends may block here, and only here (R9). */
+	/* What the retry thread submits may block here, and only here (R9). */
 	struct workqueue_struct	*submit_wq;	/* fixed */
-	struct work_struct	submit_work;
-	struct llist_head	to_submit;	/* mp_io; the retry thread adds, the work empties */
+	struct work_struct	submit_work;	/* mp_submit_work() */
+	struct llist_head	to_submit;	/* mp_io; the retry thread adds, the work takes */
 
 	enum mp_probe_state	probe_state;	/* who owns the rest; release, acquire */
 	bool			probe_to_submit;	/* the retry thread sets, the work clears */
-	bool			probe_to_reinstate;	/* of a failed path, to see if it is back */
-	bool			probe_read_failed;	/* it read nothing: is it inactive? */
+	bool			probe_to_reinstate;	/* the path has failed */
+	bool			probe_read_failed;	/* check whether it is inactive */
 	u32			probe_joined;	/* mp_path::joined when it was started */
 	unsigned int		probe_place;	/* which place of the disk it reads */
-	u8			probe_ticket;	/* of mp_take_for_probe() */
+	u8			probe_ticket;	/* for mp_put_path() */
 	struct page		*probe_page;
 	struct bio_vec		probe_vec;
 	struct bio		*probe;
 };
 
-/* What the I/O path reads comes first; nothing on it is written per I/O (R6). */
+/* What the I/O path reads comes first.  The I/O path writes none of it (R6). */
 struct mp_conf {
-	bool			blocked;		/* lock; gate shut or no path works; peeked */
-	unsigned int		nr_live;	/* lock; paths in sync; peeked */
-	u32			generation;	/* lock; paths that ever joined; peeked */
-	u32			round;		/* lock; times that a path worked again; peeked */
+	bool			blocked;	/* lock; frozen, or no path works; peeked */
+	unsigned int		nr_live;	/* lock; live paths; peeked */
+	u32			generation;	/* lock; how often a path went live; peeked */
+	u32			round;		/* lock; how often I/O became possible again; peeked */
 	enum mp_policy		policy;		/* peeked */
 	unsigned int		nr_paths;	/* lock; the slots, mddev->raid_disks; peeked */
-	u32 __percpu		*last_slot;		/* the slot chosen last, by some policies */
+	u32 __percpu		*last_slot;	/* chosen last on this CPU, by some policies */
 	struct mp_path		*paths[MP_MAX_PATHS];	/* by slot; once set, until free() */
 	struct mddev		*mddev;		/* fixed */
 	struct md_thread __rcu	*retry_thread;	/* set by run(), cleared by free() */
 
 	mempool_t		ios[MP_KINDS];	/* the reserves of struct mp_io */
-	struct llist_head	failed;		/* mp_io; any context adds, the thread empties */
+	struct llist_head	failed;		/* mp_io; any context adds, the thread takes */
 
 	spinlock_t		lock;		/* leaf; irq-safe */
-	unsigned int		freeze_depth;		/* lock; >0: no bio may go to a path */
+	unsigned int		freeze_depth;	/* lock; >0: no bio may go to a path; peeked */
 	enum mp_state		state;		/* lock; peeked */
 	unsigned long		down_since;	/* lock; jiffies at the end of MP_WORKING */
 	struct bio_list		queued;		/* lock; master bios that have no record yet */
-	wait_queue_head_t	drained;	/* who shut the gate waits here */
+	wait_queue_head_t	drained;	/* mp_freeze() waits here */
 
-	int			no_path_retry;	/* lock; seconds, -1 for ever; peeked */
+	int			no_path_retry;	/* lock; seconds, -1: for ever; peeked */
 	unsigned int		probe_interval;	/* seconds; peeked */
-	unsigned int		stall_timeout;	/* ms, 0: do not watch; peeked */
-	struct delayed_work	stall_work;	/* looks for paths that do not answer */
-	struct work_struct	uevent_work;	/* tells user space what became of the paths */
-	struct workqueue_struct	*check_wq;	/* fixed; for the paths' check_work */
+	unsigned int		stall_timeout;	/* ms, 0: do not check; peeked */
+	struct delayed_work	stall_work;	/* mp_stall_work() */
+	struct work_struct	uevent_work;	/* mp_uevent_work() */
+	struct workqueue_struct	*check_wq;	/* fixed; for check_work and access_work */
 	bool			md_has_work;	/* any context sets, the retry thread takes */
 	struct mp_path		*probe_request;	/* any context sets, the retry thread takes */
 	bool			probe_soon;	/* access_work sets, the retry thread takes */
-	struct mp_path		*activated;	/* lock; whose controller was, last */
+	struct mp_path		*activated;	/* lock; the path activated last */
 	unsigned long		activated_at;	/* lock; jiffies */
 
-	/* What sysfs counts; written only where I/O does not go well. */
-	atomic64_t		failovers;	/* tries that failed, and led to another */
-	atomic64_t		requeues;	/* bios that had to wait for a path */
-	atomic64_t		no_path_failures;	/* bios that failed as no path worked */
+	/* The counters in sysfs; written only when I/O does not go well. */
+	atomic64_t		failovers;	/* tries that failed and were retried */
+	atomic64_t		requeues;	/* bios queued because no path worked */
+	atomic64_t		no_path_failures;	/* bios failed because no path worked */
 
-	/* The retry thread's alone. */
-	struct llist_head	to_verify;		/* mp_io that wait for the next trial */
-	struct llist_head	verifying;	/* mp_io that wait for the witness */
+	/* Only the retry thread uses these. */
+	struct llist_head	to_verify;	/* mp_io that wait for the next verification */
+	struct llist_head	verifying;	/* mp_io that wait for verify_path's probe */
 	struct llist_head	paced;		/* mp_io that are retried once a second */
-	struct mp_path		*verify_path;	/* the path whose probe decides on them */
+	struct mp_path		*verify_path;	/* its probe decides on those in verifying */
 	unsigned long		verify_began;	/* jiffies */
 	u32			verify_generation;	/* mp_conf::generation at that time */
-	struct mp_path		*down_path;		/* that left the array without one */
+	struct mp_path		*down_path;	/* the path whose failure left none working */
 	unsigned long		last_probe;	/* jiffies; while no path works */
-	unsigned long		next_release;	/* jiffies; of those that are paced */
+	unsigned long		next_release;	/* jiffies; of those in paced */
 
-	struct list_head	node;		/* mp_arrays; mp_arrays_lock */
+	struct list_head	node;		/* in mp_arrays; mp_arrays_lock */
 };
 
 /*
- * One bio on its way.  It has one owner at a time: the submitter, the lower
- * driver, the list of failed ones, the retry thread, a path's work; nothing in
- * it needs a lock.
+ * The record of one bio in the driver's hands.  It has one owner at a time, so nothing in it
+ * needs a lock: the submitter, the lower driver, the list of failed bios, the retry thread,
+ * or a path's submit_work.
  *
- * A plain bio goes down itself, redirected, and the record keeps what it was.
- * One that has siblings (BIO_CHAIN), integrity data or a crypt context is cloned:
- * it would complete with its siblings and carry their errors, and 6.1 drops the
- * others before our completion runs.
+ * A plain bio is redirected and goes down itself; the record keeps what the bio was.  A bio
+ * that has siblings (BIO_CHAIN), integrity data or a crypt context is cloned.  It would
+ * complete with its siblings and carry their errors, and 6.1 frees the integrity data and
+ * the crypt context before our completion runs.
  */
 struct mp_io {
-	struct bio		*master;	/* the bio that md was given */
+	struct bio		*master;	/* the bio that md core passed in */
 	struct mp_conf		*conf;
-	struct mp_path		*path;		/* where it is, or was last */
+	struct mp_path		*path;		/* where it is, or NULL */
 
-	/* What a bio that goes down in place was. */
+	/* The original fields of a bio that goes down in place. */
 	struct block_device	*bdev;
 	bio_end_io_t		*end_io;
 	void			*private;
@@ -294,19 +315,19 @@ struct mp_io {
 
 	bool			cloned;		/* it is the io of a struct mp_cloned_io */
 	bool			accounted;	/* iostat was on when it began (R7) */
-	bool			reserved;	/* from the reserve, and goes back there */
-	bool			no_failfast;	/* was sent without our failfast (R3) */
-	bool			path_error;	/* its last error was a path's (R1) */
-	bool			second_round;	/* has had another round after a trial (R1) */
-	blk_status_t		error;		/* what it gets if no path does it */
-	u8			ticket;		/* MP_TICKET_*, of the path where it is */
-	u32			round;		/* mp_conf::round that it is in */
-	u32			generation;	/* mp_conf::generation at the first doubt */
+	bool			reserved;	/* taken from the reserve, to be returned there */
+	bool			no_failfast;	/* sent without our failfast (R3) */
+	bool			path_error;	/* its last error was a path error (R1) */
+	bool			second_round;	/* verified, and retried in another round (R1) */
+	blk_status_t		error;		/* what it ends with if no path does it */
+	u8			ticket;		/* for mp_put_path() */
+	u32			round;		/* mp_conf::round of its current round */
+	u32			generation;	/* mp_conf::generation at its first ambiguous error */
 	u64			tried;		/* slots tried in this round (R1) */
-	u64			ambiguous;	/* slots to blame if another path succeeds (R2) */
+	u64			ambiguous;	/* slots at fault if another path succeeds (R2) */
 	unsigned long		start_time;	/* jiffies, for iostat */
 	unsigned long		failed_since;	/* jiffies at its first error */
-	struct llist_node	node;		/* a list of mp_conf, to_submit, or the magazine's */
+	struct llist_node	node;		/* in a list of mp_conf, to_submit, or a magazine */
 };
 
 struct mp_cloned_io {
@@ -314,17 +335,7 @@ struct mp_cloned_io {
 	struct bio		clone;
 };
 
-/* Seconds between two probes of a path, unless probe_interval says otherwise; its limit. */
-#define MP_PROBE_INTERVAL	1
-#define MP_MAX_PROBE_INTERVAL	3600
-
-/* Milliseconds without an answer after which a path is passed over; stall_timeout's limit. */
-#define MP_STALL_TIMEOUT	2000
-#define MP_MAX_STALL_TIMEOUT	3600000
-
-/* Seconds that bios wait for a path, unless no_path_retry says otherwise; its limit. */
-#define MP_NO_PATH_RETRY	30
-#define MP_MAX_NO_PATH_RETRY	1000000
+/* -------- inline helpers: no file's in particular -------- */
 
 static inline bool mp_rdev_live(const struct md_rdev *rdev)
 {
@@ -333,35 +344,41 @@ static inline bool mp_rdev_live(const struct md_rdev *rdev)
 	return (READ_ONCE(rdev->flags) & mask) == BIT(In_sync);
 }
 
-/* The rdev of a slot, for who holds mp_conf::lock, reconfig_mutex or in_flight. */
+/* The rdev of a slot, for callers with mp_conf::lock, reconfig_mutex or in_flight. */
 static inline struct md_rdev *mp_rdev(const struct mp_path *path)
 {
 	return rcu_dereference_protected(path->rdev, true);
 }
 
-/* Racy by nature: a path may fail or join at any time after it. */
+/* A snapshot: a path may fail or go live at any time after it. */
 static inline bool mp_is_last_path(const struct mp_conf *conf)
 {
 	return READ_ONCE(conf->nr_live) <= 1;	/* pairs with __mp_count_paths() */
 }
 
-/* The path of a slot; NULL from the number of slots on. */
+/* NULL if the array has no such slot. */
 static inline struct mp_path *mp_slot(const struct mp_conf *conf, unsigned int slot)
 {
 	/* pairs with mp_set_slots() */
 	return slot < smp_load_acquire(&conf->nr_paths) ? conf->paths[slot] : NULL;
 }
 
-/* All slots, also those without a device.  They may become more or fewer meanwhile. */
+/* All slots, with or without a device.  Their number may change during the loop. */
 #define mp_for_each_path(path, conf)						\
 	for ((path) = mp_slot(conf, 0); (path); (path) = mp_slot(conf, (path)->slot + 1))
 
-/* With those above nr_paths: mp_set_slots() leaves no gap.  They may be freed on the way. */
+/*
+ * All slots that ever were, also those from nr_paths on; mp_set_slots() leaves no gap.
+ * The loop's body may free them.
+ */
 #define mp_for_each_path_made(path, conf)					\
 	for (unsigned int __slot = 0;						\
 	     __slot < MP_MAX_PATHS && ((path) = (conf)->paths[__slot]); __slot++)
 
-/* Count a bio at a path.  Returns the ticket that mp_put_path() needs. */
+/*
+ * Count a bio or a probe in the path's in_flight.  The caller is in an RCU-sched section.
+ * Returns the ticket for mp_put_path().
+ */
 static __always_inline u8 mp_count(const struct mp_conf *conf, struct mp_path *path)
 {
 	u8 ticket = READ_ONCE(path->epoch);	/* pairs with mp_check_stalled() */
@@ -374,13 +391,6 @@ static __always_inline u8 mp_count(const struct mp_conf *conf, struct mp_path *p
 	return ticket;
 }
 
-enum mp_class {
-	MP_FINAL,		/* the disk's or the caller's: passed up, never retried */
-	MP_PATH_ERROR,		/* the path's: it fails at once, the bio goes to another */
-	MP_AMBIGUOUS,		/* the bio goes to another, and that one's answer decides */
-	MP_BUSY,		/* no one's fault: the bio goes to another */
-};
-
 static inline bool mp_has_identity(const struct mp_identity *identity)
 {
 	return identity->type;
@@ -392,7 +402,7 @@ static inline bool mp_same_identity(const struct mp_identity *a, const struct mp
 	       !memcmp(a->id, b->id, a->length);
 }
 
-/* Jiffies between two probes of a path that does not work. */
+/* The time between two probes of a path that does not work, in jiffies. */
 static inline unsigned long mp_probe_interval(const struct mp_conf *conf)
 {
 	return (unsigned long)READ_ONCE(conf->probe_interval) * HZ;
@@ -404,91 +414,464 @@ static inline unsigned long mp_earlier(unsigned long a, unsigned long b)
 	return time_before(a, b) ? a : b;
 }
 
-/* -------- path.c: the state of a path, and of the array as far as it follows from it; slots; uevents -------- */
+/*
+ * What each file offers the others, the lowest file first: a file calls only functions of
+ * the blocks above its own.  "scripts/lint layers" checks that.  __mp_x() needs
+ * mp_conf::lock held.  Unless a comment says otherwise, a function does not sleep, and takes
+ * at most mp_conf::lock.
+ */
 
+/* -------- path.c: the state of a path and of the array, slots, uevents -------- */
+
+/**
+ * __mp_count_paths() - recount what is derived from the states of the paths
+ * @conf: the array
+ *
+ * Context: any; called with mp_conf::lock held after each change of In_sync or Faulty.
+ */
 void __mp_count_paths(struct mp_conf *conf);
+
+/**
+ * mp_live_sectors() - the size of the disk as the live paths report it now
+ * @conf: the array
+ *
+ * Return: sectors; 0 without a live path.  It differs from mp_path::disk after the disk has
+ * grown.
+ */
 sector_t mp_live_sectors(struct mp_conf *conf);
+
+/* Recompute mp_conf::blocked after a change of freeze_depth or state. */
 void __mp_set_blocked(struct mp_conf *conf);
+
+/**
+ * __mp_set_state() - set whether the array can do I/O
+ * @conf: the array
+ * @state: MP_WORKING starts a new round for all failed bios (R1); any other state starts the
+ *	no_path_retry period, if the array was working
+ *
+ * Context: any; called with mp_conf::lock held.  The caller wakes the retry thread.
+ */
 void __mp_set_state(struct mp_conf *conf, enum mp_state state);
+
+/**
+ * __mp_set_failed() - make a path Faulty
+ * @path: the path
+ * @rdev: its rdev
+ * @reason: why; unless it is MP_BY_ADMIN, a probe may reinstate the path (R11)
+ *
+ * Context: any; called with mp_conf::lock held.  The caller then calls mp_path_changed().
+ */
 void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
+
+/**
+ * mp_request_probe() - have the retry thread probe a path that may not work
+ * @path: the path; a later request for another path replaces one that is pending
+ *
+ * Context: any.
+ */
 void mp_request_probe(struct mp_path *path);
+
+/* The sums over all CPUs.  What is still in flight may make them inconsistent. */
 struct mp_tally mp_total(const struct mp_path *path);
+
+/* The number of bios and probes that ever began in this slot. */
 unsigned long mp_ios(const struct mp_path *path);
+
+/*
+ * Exact once nothing can be added: after a grace period with the array frozen, or with the
+ * path neither live nor probed.
+ */
 long mp_in_flight(const struct mp_path *path);
+
+/**
+ * mp_path_changed() - record and announce that a path failed or was reinstated
+ * @conf: the array
+ * @rdev: the path's rdev
+ *
+ * Has md core write the superblock, and notifies user space.
+ *
+ * Context: any; in an RCU section, or with the path's in_flight raised or reconfig_mutex held.
+ */
 void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev);
+
+/* Log that a path failed, and how long it is not reinstated if it is flapping. */
 void mp_log_failed(const struct mp_conf *conf, const struct mp_path *path,
 		   const struct md_rdev *rdev);
+
+/**
+ * mp_fail_path() - fail a path after an error
+ * @path: the path
+ * @rdev: its rdev
+ * @reason: why
+ *
+ * Does nothing if the path is not live.  The last live path stays live (R3); a probe is
+ * requested for it instead.
+ *
+ * Context: any; in an RCU section, or with the path's in_flight raised.
+ */
 void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
+
+/**
+ * mp_query_access_soon() - query the path's ALUA state now instead of at the next interval
+ * @path: the path; does nothing unless a handler knows its state
+ *
+ * Context: any; in an RCU section, or with the path's in_flight raised.
+ */
 void mp_query_access_soon(struct mp_path *path);
+
+/**
+ * mp_suspect_path() - fail a path, unless its controller turns out to be inactive (R14)
+ * @path: the path
+ * @rdev: its rdev
+ * @reason: why
+ *
+ * A path with a known ALUA state gets no bio from now on while another path is usable, until
+ * mp_access_work() has queried the state and decided.  Any other path fails at once.
+ *
+ * Context: any; in an RCU section, or with the path's in_flight raised.
+ */
 void mp_suspect_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
+
+/* A snapshot: the path may fail or be removed at any time after it. */
 bool mp_path_is_live(struct mp_path *path);
+
+/**
+ * mp_reinstate_path() - use a failed path again
+ * @conf: the array
+ * @path: the path, which works and leads to the array's disk
+ * @rdev: its rdev
+ *
+ * Does nothing if the path may not be reinstated any more: the administrator failed it, or it
+ * is being removed.
+ *
+ * Context: process context, in an RCU section.
+ */
 void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev);
+
+/* The slot of a device; NULL for a spare. */
 struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev);
+
+/**
+ * mp_fill_slot() - put a path into its slot
+ * @conf: the array
+ * @path: an empty slot; the caller has set mp_path::disk
+ * @rdev: the path's rdev; its raid_disk and In_sync are set
+ * @in_sync: whether I/O may go to the path from now on
+ *
+ * If no path worked before, the retry thread starts the queued bios.
+ *
+ * Context: process context; reconfig_mutex held.
+ */
 void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
 		  bool in_sync);
+
+/**
+ * mp_free_slot() - find a slot for a new path
+ * @conf: the array
+ * @rdev: the path; its raid_disk, if not -1, is the only slot that will do
+ *
+ * Context: process context; reconfig_mutex held.
+ *
+ * Return: the slot, preferably the one that the path had before; NULL if none is free.
+ */
 struct mp_path *mp_free_slot(struct mp_conf *conf, const struct md_rdev *rdev);
+
+/* mp_conf::uevent_work: send the uevents that are due.  Sleeps. */
 void mp_uevent_work(struct work_struct *work);
 
-/* -------- policy.c: which path a bio goes to -------- */
+/* -------- policy.c: choosing a path -------- */
 
+/**
+ * mp_choose_path() - choose a path by rank and policy (R13)
+ * @conf: the array
+ * @tried: slots to pass over, a bit for each
+ *
+ * Context: any; in an RCU or RCU-sched section, which protects the path's rdev.
+ *
+ * Return: a live path; NULL if none is left.
+ */
 struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried);
 
-/* -------- scsi.c: SCSI: commands, identity, size and access states of a path -------- */
+/* -------- scsi.c: commands, identity, size and access states of SCSI devices -------- */
 
+/* The SCSI device of a disk; NULL if it is no SCSI disk.  Valid as long as the disk is. */
 struct scsi_device *mp_scsi_device(struct block_device *bdev);
+
+/**
+ * mp_query_identity() - query the identity that a device has now
+ * @sdev: the device
+ * @known: the identity to look for; it is returned if the device still has it
+ * @now: set to the identity found; its type is 0 if the device has none
+ *
+ * Context: sleeps, at most MP_QUERY_TIMEOUT for each command and retry.  Allocates with
+ * GFP_NOIO.
+ *
+ * Return: 0; -ENOTCONN if the controller does no I/O; -EBUSY if all tags are in use or the
+ * queue stays frozen; -EIO without a valid response; -ENXIO; -ENOMEM.
+ */
 int mp_query_identity(struct scsi_device *sdev, const struct mp_identity *known,
 		      struct mp_identity *now);
+
+/**
+ * mp_query_disk() - query identity and size of the disk that a device is now
+ * @sdev: the device
+ * @known: what it was; what cannot be queried is taken from here
+ * @now: set to what it is
+ *
+ * Context and return values: as mp_query_identity().
+ */
 int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known, struct mp_disk *now);
+
+/**
+ * mp_is_inactive() - query whether a path cannot be read because its controller is inactive
+ * @path: the path; its in_flight is raised
+ * @sdev: its SCSI device
+ *
+ * Context: sleeps, up to the lower driver's timeout.
+ *
+ * Return: true if it is; the path then has MP_INACTIVE set.
+ */
 bool mp_is_inactive(struct mp_path *path, struct scsi_device *sdev);
+
+/* mp_path::access_work: query the path's ALUA state and act on it.  Sleeps. */
 void mp_access_work(struct work_struct *work);
 
-/* -------- identity.c: which disk a path leads to, and whether a device can be a path -------- */
+/* -------- identity.c: which disk does a path lead to? -------- */
 
+/* What the kernel has cached about the disk since the device was found or rescanned. */
 void mp_cached_disk(struct block_device *bdev, struct mp_disk *disk);
+
+/**
+ * mp_check_disk() - check that a path still leads to the array's disk (R12)
+ * @path: the path; its in_flight is raised
+ *
+ * Context: sleeps, up to the lower driver's timeout.
+ *
+ * Return: MP_PROBE_SAME_DISK; MP_PROBE_WRONG_DISK, logged once; MP_PROBE_FAILED if the device
+ * did not respond or there was no memory.
+ */
 enum mp_probe_state mp_check_disk(struct mp_path *path);
+
+/**
+ * mp_check_identity() - check a device's identity before it becomes a path (R12)
+ * @conf: the array
+ * @bdev: the device
+ * @query: query the device; false: use what the kernel has cached
+ *
+ * A device without an identity passes, with a line in the log.
+ *
+ * Context: sleeps, up to the lower driver's timeout, if @query; reconfig_mutex held.
+ *
+ * Return: 0; -EINVAL if the device leads to another disk, -EIO if it does not respond, both
+ * after a line in the log.
+ */
 int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool query);
+
+/**
+ * mp_check_path() - check that a device can be a path of the array
+ * @mddev: the array
+ * @rdev: the device
+ *
+ * Paths to one disk have the same size and block size.
+ *
+ * Context: process context; reconfig_mutex held.
+ *
+ * Return: 0; -ENOSPC if it is too small, -EINVAL if it cannot be a path for another reason,
+ * each after a line in the log.
+ */
 int mp_check_path(struct mddev *mddev, struct md_rdev *rdev);
 
-/* -------- io.c: the life of a bio: submit, complete, freeze -------- */
+/* -------- io.c: the life of a bio on the submit and complete path -------- */
 
+/**
+ * mp_put_path() - end what mp_count() began
+ * @conf: the array
+ * @path: the path
+ * @ticket: what mp_count() returned
+ *
+ * The caller must not use @path, its rdev or @conf afterwards: removal frees the rdev, and
+ * multipath_free() the rest, once in_flight is 0 and the RCU section here has ended.
+ *
+ * Context: any.
+ */
 void mp_put_path(struct mp_conf *conf, struct mp_path *path, u8 ticket);
+
+/* Allocate the array's reserve of records.  On error, call mp_exit_reserves() too.  Sleeps. */
 int mp_init_reserves(struct mp_conf *conf);
 void mp_exit_reserves(struct mp_conf *conf);
+
+/* The bio that the lower driver gets: the master itself, or its clone. */
 struct bio *mp_lower_bio(struct mp_io *io);
+
+/**
+ * mp_prepare() - prepare the lower bio for a try, the first or another one
+ * @io: the record
+ * @bdev: the path's device
+ *
+ * Context: any; does not sleep.
+ *
+ * Return: false if there is no memory for the clone's integrity data or crypt context.
+ */
 bool mp_prepare(struct mp_io *io, struct block_device *bdev);
+
+/**
+ * mp_classify() - tell whose fault an error is (R2)
+ * @status: how the lower driver ended a bio; not BLK_STS_OK
+ * @opf: the bio's flags
+ *
+ * Return: MP_FINAL, MP_PATH_ERROR, MP_AMBIGUOUS or MP_BUSY.
+ */
 enum mp_class mp_classify(blk_status_t status, blk_opf_t opf);
+
+/**
+ * mp_finish() - end a bio
+ * @io: its record, which is freed; its path is put
+ * @status: how it ends; BLK_STS_OK leaves an error that the master already has
+ *
+ * @io's array may be gone when this returns.
+ *
+ * Context: any.
+ */
 void mp_finish(struct mp_io *io, blk_status_t status);
+
+/* Have the path's submit_work submit @io, whose path is taken.  For the retry thread (R9). */
 void mp_submit_by_work(struct mp_io *io);
+
+/* mp_path::submit_work: submit the path's probe and what is in to_submit.  May block. */
 void mp_submit_work(struct work_struct *work);
+
+/**
+ * mp_begin() - allocate a bio's record and take a path for it
+ * @conf: the array
+ * @bio: the bio
+ *
+ * Context: any; does not sleep (R5).
+ *
+ * Return: the record, whose path is taken; NULL if the bio has to be queued.
+ */
 struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio);
+
+/**
+ * multipath_make_request() - md core's entry for a bio
+ * @mddev: the array
+ * @bio: the bio; owned by the driver from now on, and may complete before the return
+ *
+ * Context: process context, under md core's active_io.  Does not wait for a path or for
+ * memory (R5).  Submission may block when the lower driver has no free tag.
+ *
+ * Return: true, so md core has nothing left to do.
+ */
 bool multipath_make_request(struct mddev *mddev, struct bio *bio);
+
+/**
+ * mp_take_retry_path() - take a path for a failed bio
+ * @io: its record
+ *
+ * Context: any; does not sleep.
+ *
+ * Return: the path, counted with @io's ticket; NULL if the round is over; ERR_PTR(-EBUSY) if
+ * bios have to wait.
+ */
 struct mp_path *mp_take_retry_path(struct mp_io *io);
+
+/**
+ * mp_freeze() - stop submission and wait for all I/O in flight
+ * @conf: the array
+ *
+ * Calls nest.  Bios that arrive while the array is frozen are queued.
+ *
+ * Context: sleeps until the lower drivers have returned all bios and probes.
+ */
 void mp_freeze(struct mp_conf *conf);
 void mp_unfreeze(struct mp_conf *conf);
-void mp_destroy_caches(void);
+
+/* The slabs and magazines of records, for all arrays.  Return 0 or -ENOMEM.  Sleep. */
 int mp_create_caches(void);
+void mp_destroy_caches(void);
 
 /* -------- probe.c: does a path work? -------- */
 
+/* mp_path::check_work: check which disk a path that responds leads to.  Sleeps. */
 void mp_check_work(struct work_struct *work);
+
+/**
+ * mp_start_probe() - read one place of a path's disk
+ * @path: the path
+ * @place: which place, from 0 to MP_PROBE_PLACES - 1
+ * @to_reinstate: the path has failed and may be reinstated; false: it is live
+ *
+ * Context: the retry thread.
+ *
+ * Return: false if the path is gone or not in that state, the array is frozen, or an earlier
+ * probe is still in flight.
+ */
 bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate);
+
+/**
+ * mp_enter_no_path() - stop working: no path does any I/O (R8)
+ * @conf: the array
+ * @last: the rdev of the path that does not work, or NULL if no path is live
+ *
+ * Context: the retry thread.
+ *
+ * Return: false if another live path is active.
+ */
 bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last);
+
+/**
+ * mp_handle_probe() - act on the result of a path's probe, if it is back
+ * @conf: the array
+ * @path: the path
+ *
+ * Context: the retry thread.
+ *
+ * Return: the result; MP_PROBE_IDLE if there is none yet.
+ */
 enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path);
+
+/* Fail the path that did not work as the last one, now that another path works. */
 void mp_fail_down_path(struct mp_conf *conf);
+
+/* While no path works: probe all live paths, if probe_interval is over.  The retry thread's. */
 void mp_probe_again(struct mp_conf *conf);
+
+/* The earlier of @until and the time of the next reinstatement probe, in jiffies. */
 unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until);
+
+/* Probe the failed paths that are due (R11).  The retry thread's. */
 void mp_probe_failed_paths(struct mp_conf *conf);
+
+/* mp_conf::stall_work: look for paths that do not respond. */
 void mp_stall_work(struct work_struct *work);
 
-/* -------- retry.c: failed and waiting bios, and the thread that retries them -------- */
+/* -------- retry.c: failed and queued bios, and the retry thread -------- */
 
+/**
+ * mp_fail_waiting() - end all failed and queued bios with an I/O error
+ * @conf: the array
+ *
+ * Context: the retry thread, or multipath_free() after that thread has stopped.
+ */
 void mp_fail_waiting(struct mp_conf *conf);
+
+/* Move all of @list, one of the retry thread's own, to mp_conf::failed.  Context as above. */
 void mp_move_to_failed(struct mp_conf *conf, struct llist_head *list);
+
+/* mp_conf::retry_thread (R9). */
 void mp_retry_thread(struct md_thread *thread);
+
+/**
+ * mp_set_no_path_retry() - set how long bios wait for a path
+ * @conf: the array
+ * @seconds: 0: fail at once, also what is queued now; -1: wait for ever
+ *
+ * Context: process context.
+ */
 void mp_set_no_path_retry(struct mp_conf *conf, int seconds);
 
-/* -------- sysfs.c: tunables and counters, in /sys/block/mdX/md/ -------- */
+/* -------- sysfs.c: tunables, counters and the table of paths -------- */
 
+/* The files that each array has in /sys/block/mdX/md/. */
 extern const struct attribute_group mp_attribute_group;
 
 #endif

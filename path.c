@@ -1,6 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * path.c: the state of a path, and of the array as far as it follows from it; slots; uevents
+ * path.c: the state of a path and of the array, slots, uevents
+ *
+ *   live (In_sync) --error of I/O, probe or superblock write--> failed (Faulty)
+ *   failed --a probe succeeds (R11, R12)--> live
+ *   live, failed --mdadm --fail--> failed, until the administrator reinstates it
+ *   failed --mdadm --remove, or its device is gone--> out of the array
+ *   a device --mdadm --add--> live
+ *
+ * A path goes live or fails only here, under mp_conf::lock, and __mp_count_paths()
+ * follows each of them.  The last live path never fails: if it does not work, that is a
+ * state of the array (R3, R8).
+ *
+ * R10. The error handler and the completions run in any context, so nothing that they call
+ * sleeps or takes reconfig_mutex.
  */
 
 #include <linux/blkdev.h>
@@ -12,12 +25,14 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/* Who fails so soon after its return flaps, and is held out: the first time, at most. */
+/*
+ * A path that fails again this soon after it was reinstated is flapping.  It then stays
+ * failed for at least MP_MIN_HOLD, and twice as long each further time (R11).
+ */
 #define MP_FLAPS_WITHIN		(60 * HZ)
 #define MP_MIN_HOLD		(2UL * HZ)
 #define MP_MAX_HOLD		(300UL * HZ)
 
-/* Everything that is counted from the paths' states is counted here. */
 void __mp_count_paths(struct mp_conf *conf)
 {
 	struct mp_path *path;
@@ -36,7 +51,6 @@ void __mp_count_paths(struct mp_conf *conf)
 	conf->mddev->degraded = conf->nr_paths - live;
 }
 
-/* The size that the disk has over the paths in use: it may have grown. */
 sector_t mp_live_sectors(struct mp_conf *conf)
 {
 	sector_t sectors = 0;
@@ -53,7 +67,7 @@ sector_t mp_live_sectors(struct mp_conf *conf)
 	return sectors;
 }
 
-/* Whether bios go to paths at all depends on two things; the I/O path looks at one. */
+/* The I/O path reads one flag instead of two conditions. */
 void __mp_set_blocked(struct mp_conf *conf)
 {
 	lockdep_assert_held(&conf->lock);
@@ -68,7 +82,7 @@ void __mp_set_state(struct mp_conf *conf, enum mp_state state)
 
 	if (state == MP_WORKING) {
 		WRITE_ONCE(conf->round, conf->round + 1);	/* pairs with mp_retry() */
-		schedule_work(&conf->uevent_work);		/* what it has put off */
+		schedule_work(&conf->uevent_work);		/* uevents that waited for a path */
 	} else if (conf->state == MP_WORKING) {
 		conf->down_since = jiffies;
 	}
@@ -76,7 +90,7 @@ void __mp_set_state(struct mp_conf *conf, enum mp_state state)
 	__mp_set_blocked(conf);
 }
 
-/* A path goes live: what anybody thinks of it from before counts no more. */
+/* A path goes live.  Suspicions from before no longer count. */
 static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev)
 {
 	struct mp_conf *conf = path->conf;
@@ -86,7 +100,8 @@ static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev)
 	WRITE_ONCE(path->auto_reinstate, false);
 	clear_bit(MP_STALLED, &path->demerits);
 	WRITE_ONCE(conf->generation, conf->generation + 1);
-	WRITE_ONCE(path->joined, conf->generation);	/* pairs with mp_suspect_ambiguous_paths() */
+	/* pairs with mp_suspect_ambiguous_paths() */
+	WRITE_ONCE(path->joined, conf->generation);
 	clear_bit(Faulty, &rdev->flags);
 	set_bit(In_sync, &rdev->flags);
 	__mp_count_paths(conf);
@@ -94,7 +109,6 @@ static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev)
 		__mp_set_state(conf, MP_WORKING);
 }
 
-/* A path fails.  Unless a user has asked for it, a probe may bring it back (R11). */
 void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
 {
 	struct mp_conf *conf = path->conf;
@@ -114,7 +128,10 @@ void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason 
 	path->probed_at = now;
 	path->probe_took = 0;
 	path->reason = reason;
-	/* It may have grown since it joined, as the others have.  pairs with mp_is_same_disk() */
+	/*
+	 * The disk may have grown since the path was added, and so have the live paths.
+	 * pairs with mp_is_same_disk()
+	 */
 	if (get_capacity(rdev->bdev->bd_disk) == mp_live_sectors(conf))
 		WRITE_ONCE(path->disk.sectors, get_capacity(rdev->bdev->bd_disk));
 	path->failures++;
@@ -123,14 +140,12 @@ void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason 
 			  blk_status_to_errno(READ_ONCE(path->last_error)), conf->nr_live);
 }
 
-/* Have a path probed: there is reason to think that it does not work.  Any context. */
 void mp_request_probe(struct mp_path *path)
 {
 	WRITE_ONCE(path->conf->probe_request, path);	/* pairs with mp_start_verify() */
 	md_wakeup_thread(path->conf->retry_thread);
 }
 
-/* All that its CPUs have counted. */
 struct mp_tally mp_total(const struct mp_path *path)
 {
 	struct mp_tally total = { };
@@ -148,7 +163,6 @@ struct mp_tally mp_total(const struct mp_path *path)
 	return total;
 }
 
-/* Bios that ever began at a slot's paths. */
 unsigned long mp_ios(const struct mp_path *path)
 {
 	struct mp_tally total = mp_total(path);
@@ -156,7 +170,6 @@ unsigned long mp_ios(const struct mp_path *path)
 	return total.begun[0] + total.begun[1];
 }
 
-/* Exact once no bio can be added: after a grace period with gate or slot shut. */
 long mp_in_flight(const struct mp_path *path)
 {
 	struct mp_tally total = mp_total(path);
@@ -165,10 +178,8 @@ long mp_in_flight(const struct mp_path *path)
 }
 
 /*
- * A path failed or came back: have md core write it down, and say so to who waits.
- * md's thread is the retry thread's to wake, see mp_wake_md().  It is not told to
- * look at the paths (MD_RECOVERY_NEEDED), for which it would suspend the array, but
- * when there is one to let go.
+ * The retry thread wakes md's thread: see mp_wake_md().  MD_RECOVERY_NEEDED is set only if
+ * there is a path to remove, because md core suspends the array to handle it.
  */
 void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev)
 {
@@ -182,7 +193,7 @@ void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev)
 		sysfs_notify_dirent(rdev->sysfs_state);
 	md_new_event();
 	schedule_work(&conf->uevent_work);
-	/* A trial may have been about to use it; a probe is to be planned. */
+	/* It may be about to verify with this path, and it schedules the next probe. */
 	md_wakeup_thread(conf->retry_thread);
 }
 
@@ -197,13 +208,7 @@ void mp_log_failed(const struct mp_conf *conf, const struct mp_path *path,
 			mdname(conf->mddev), rdev->bdev, path->hold / HZ);
 }
 
-/*
- * Fail a path for an error of I/O, unless it is the last (R3).  Not by way of
- * md_error(): that is how mdadm --fail comes, see multipath_error().
- *
- * Context: any; the caller has the path's in_flight raised, or is in an RCU
- * section.
- */
+/* Not through md_error(): that is how mdadm --fail arrives, see multipath_error(). */
 void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
 {
 	struct mp_conf *conf = path->conf;
@@ -223,7 +228,10 @@ void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason rea
 	}
 	spin_unlock_irqrestore(&conf->lock, flags);
 
-	/* Else somebody was faster, or it has become the last: its next error will say so. */
+	/*
+	 * Otherwise another CPU failed it, or it has become the last path: its next error
+	 * handles that.
+	 */
 	if (failed) {
 		mp_path_changed(conf, rdev);
 		mp_log_failed(conf, path, rdev);
@@ -231,9 +239,9 @@ void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason rea
 }
 
 /*
- * Have the disk be asked of the path now, and not in its time.  Any context, in an RCU
- * section or with in_flight raised: so multipath_free(), which shuts the gate and
- * waits for both, has nobody queue the work after that.
+ * The freeze_depth check keeps multipath_free() safe.  That function freezes the array and
+ * then waits for all RCU sections and all I/O in flight, so nothing queues the work after
+ * it has cancelled it.
  */
 void mp_query_access_soon(struct mp_path *path)
 {
@@ -241,12 +249,6 @@ void mp_query_access_soon(struct mp_path *path)
 		mod_delayed_work(path->conf->check_wq, &path->access_work, 0);
 }
 
-/*
- * Fail a path for what may be its controller's doing (R14): a path that the disk says
- * something of gets no bio, unless no other is left, until the disk has been asked.
- *
- * Context: as mp_fail_path().
- */
 void mp_suspect_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
 {
 	if (!READ_ONCE(path->has_access) || mp_is_last_path(path->conf)) {
@@ -258,7 +260,6 @@ void mp_suspect_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason 
 	}
 }
 
-/* It may fail, or go, at any time after it. */
 bool mp_path_is_live(struct mp_path *path)
 {
 	struct md_rdev *rdev;
@@ -271,7 +272,6 @@ bool mp_path_is_live(struct mp_path *path)
 	return live;
 }
 
-/* A failed path works, and leads to our disk: use it, if nobody has taken it out. */
 void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev)
 {
 	bool back = false;
@@ -298,7 +298,6 @@ void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rde
 	}
 }
 
-/* The slot that a device has; NULL for a spare. */
 struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev)
 {
 	struct mp_path *path;
@@ -311,10 +310,6 @@ struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev)
 	return NULL;
 }
 
-/*
- * Put a path into a slot; I/O may go to it from here on, if it is in sync.  When
- * none worked before, the bios that wait are the retry thread's to start.
- */
 void mp_fill_slot(struct mp_conf *conf, struct mp_path *path,
 			 struct md_rdev *rdev, bool in_sync)
 {
@@ -345,7 +340,6 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path,
 	md_wakeup_thread(conf->retry_thread);
 }
 
-/* The slot that md core asks for, else the one it had, else the first free one. */
 struct mp_path *mp_free_slot(struct mp_conf *conf, const struct md_rdev *rdev)
 {
 	int wish = rdev->raid_disk >= 0 ? rdev->raid_disk : rdev->saved_raid_disk;
@@ -378,11 +372,10 @@ static void mp_send_uevent(struct mp_conf *conf, const char *name, bool live)
 }
 
 /*
- * One change uevent of the array for each path that is live and was not, or the
- * other way round, since the last one: mdadm --monitor would wait for its next
- * look without it.  Not while no path works: who hears it reads the array.
- *
- * Context: a work item, as uevents sleep and allocate.  It runs alone.
+ * Send one change uevent of the array for each path that went live or failed since the last
+ * uevent: without it, mdadm --monitor notices only at its next poll.  No uevent is sent
+ * while no path works, because its receivers read the array and would block.  A work item,
+ * since uevents sleep and allocate; it never runs concurrently with itself.
  */
 void mp_uevent_work(struct work_struct *work)
 {
@@ -394,7 +387,7 @@ void mp_uevent_work(struct work_struct *work)
 		struct md_rdev *rdev;
 		bool live;
 
-		/* __mp_set_state() has us called again. */
+		/* __mp_set_state() queues this work again. */
 		if (READ_ONCE(conf->state) != MP_WORKING)
 			return;
 		rcu_read_lock();

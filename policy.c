@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * policy.c: which path a bio goes to
+ * policy.c: choosing a path
+ *
+ * R13. Bios go to the live paths of the lowest rank, and iopolicy chooses among those.  In
+ * the order of increasing rank:
+ *
+ *   1. paths whose target port is in ALUA state active/optimised, or has no ALUA state;
+ *   2. paths in state active/non-optimised;
+ *   3. standby paths, which the administrator has set to write-mostly;
+ *   4. stalled paths, which have had I/O in flight for longer than stall_timeout and have
+ *      completed none in that time;
+ *   5. inactive paths, whose port is in another ALUA state, or has to be queried first (R14).
+ *
+ * The rank is a bit mask, so a path with several of these is behind all paths that have
+ * only the lower ones.  mp_take_path() in io.c handles the most frequent case inline:
+ * policy failover, and a first path of rank 0.
  */
 
 #include <linux/blkdev.h>
@@ -8,7 +22,7 @@
 #include "md.h"
 #include "multipath.h"
 
-/* The lower the better; only the lowest get bios. */
+/* The rank of a path: only paths of the lowest rank get bios. */
 static __always_inline unsigned long mp_rank(const struct mp_path *path, u64 tried)
 {
 	struct md_rdev *rdev = rcu_dereference_check(path->rdev, rcu_read_lock_sched_held());
@@ -20,7 +34,7 @@ static __always_inline unsigned long mp_rank(const struct mp_path *path, u64 tri
 	       (test_bit(WriteMostly, &rdev->flags) ? BIT(MP_STANDBY) : 0);
 }
 
-/* The first of the best. */
+/* The first of the best paths. */
 static struct mp_path *mp_choose_failover(struct mp_conf *conf, u64 tried)
 {
 	unsigned long rank, lowest = MP_UNUSABLE;
@@ -38,7 +52,7 @@ static struct mp_path *mp_choose_failover(struct mp_conf *conf, u64 tried)
 	return best;
 }
 
-/* The next of the best after the one that was chosen last on this CPU. */
+/* The best path that follows the one chosen last on this CPU. */
 static struct mp_path *mp_choose_round_robin(struct mp_conf *conf, u64 tried)
 {
 	unsigned int i, nr = smp_load_acquire(&conf->nr_paths);	/* pairs with mp_set_slots() */
@@ -64,9 +78,9 @@ static struct mp_path *mp_choose_round_robin(struct mp_conf *conf, u64 tried)
 }
 
 /*
- * The one with the fewest bios of the best.  Of several, the one that this CPU has not
- * chosen for longest: always the first one would be the slow one at times, and who
- * waits for its tags leaves the others idle meanwhile.
+ * The best path with the fewest bios in flight.  Among equals, the one that this CPU has
+ * not chosen for the longest time.  If the first of them always won, it would sometimes be
+ * the slow one, and submitters waiting for its tags would leave the other paths idle.
  */
 static struct mp_path *mp_choose_queue_depth(struct mp_conf *conf, u64 tried)
 {
@@ -95,7 +109,7 @@ static struct mp_path *mp_choose_queue_depth(struct mp_conf *conf, u64 tried)
 	return best;
 }
 
-/* The nearest of the best to the memory of this CPU; one of an unknown node is far. */
+/* The best path nearest to this CPU's memory.  An unknown node counts as farthest. */
 static struct mp_path *mp_choose_numa(struct mp_conf *conf, u64 tried)
 {
 	unsigned long rank, lowest = MP_UNUSABLE;
@@ -118,7 +132,6 @@ static struct mp_path *mp_choose_numa(struct mp_conf *conf, u64 tried)
 	return best;
 }
 
-/* A path of the lowest rank, as the policy wants it.  Slots in @tried are passed over. */
 struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried)
 {
 	switch (READ_ONCE(conf->policy)) {

@@ -1,6 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * probe.c: does a path work?
+ *
+ * The retry thread starts a probe, a small read with all failfast flags; the path's
+ * submit_work submits it.  If the first block cannot be read, the next place is tried: a
+ * bad sector is not a broken path.  A failed path that responds, and any path that responds
+ * while none works, is then checked by mp_check_work(): does it lead to the same disk?  The
+ * result goes back to the retry thread.
+ *
+ * R11. A path that failed by itself keeps its slot, is probed, and is reinstated when it
+ * responds and leads to the same disk (R12).  It is probed once per probe_interval at
+ * first, then at intervals of 1/60 of the time since it failed, but at least every 30 s.
+ * So it stays failed little longer than necessary, and a dead path costs little.  A path
+ * that fails again within a minute after it was reinstated is held down, each time twice as
+ * long, unless no other path works.  A path that the administrator failed (mdadm --fail) is
+ * not probed.
+ *
+ * R13 also needs to know which paths have stopped responding: see mp_check_stalled().
  */
 
 #include <linux/blkdev.h>
@@ -9,19 +25,22 @@
 #include "multipath.h"
 #include "trace.h"
 
-/* A path that is away is probed ever more seldom (R11), but as often as this. */
+/*
+ * A failed path is probed at intervals of 1/MP_PROBE_AGEING of the time since it failed,
+ * and at least once in MP_PROBE_SELDOM jiffies (R11).
+ */
 #define MP_PROBE_AGEING		60
 #define MP_PROBE_SELDOM		(30UL * HZ)
 
-/* Places of the disk that a probe reads before it says that a path does not work. */
+/* How many places of the disk a probe reads before the path counts as not working. */
 #define MP_PROBE_PLACES		3
 
-/* How often in that time somebody looks. */
+/* How often stall_work checks a path within stall_timeout. */
 #define MP_STALL_CHECKS		4
 
 /*
- * The same for a probe, which is what goes to a path when no bio does; with
- * @to_reinstate to a path that has failed and may come back.
+ * Count a probe in the path's in_flight.  False: the path is gone, or is not live or, with
+ * @to_reinstate, may not be reinstated any more; or the array is frozen.
  */
 static bool mp_take_for_probe(struct mp_path *path, bool to_reinstate)
 {
@@ -40,7 +59,7 @@ static bool mp_take_for_probe(struct mp_path *path, bool to_reinstate)
 	return taken;
 }
 
-/* The first, the last and the middle block: one of them is no bad sector. */
+/* The first, the last and the middle block: at least one of them is no bad sector. */
 static sector_t mp_probe_sector(struct mp_path *path, unsigned int place)
 {
 	struct md_rdev *rdev = mp_rdev(path);
@@ -51,10 +70,7 @@ static sector_t mp_probe_sector(struct mp_path *path, unsigned int place)
 	return rdev->data_offset + round_down(at[place], block);
 }
 
-/*
- * Hand a probe back.  Any context.  From the store on, the retry thread may use it
- * again.
- */
+/* Hand a probe back.  Any context.  The retry thread may reuse the probe after the store. */
 static void mp_probe_is_back(struct mp_path *path, enum mp_probe_state result)
 {
 	struct mp_conf *conf = path->conf;
@@ -64,7 +80,7 @@ static void mp_probe_is_back(struct mp_path *path, enum mp_probe_state result)
 	md_wakeup_thread(conf->retry_thread);
 	rcu_read_lock();
 	mp_put_path(conf, path, ticket);
-	wake_up(&conf->drained);	/* multipath_hot_remove_disk() may wait for it */
+	wake_up(&conf->drained);	/* for multipath_hot_remove_disk() */
 	rcu_read_unlock();
 }
 
@@ -92,9 +108,9 @@ static void mp_probe_end(struct bio *bio)
 }
 
 /*
- * Asking may take long, so it is no work of the sender's (R9).  What little it
- * allocates comes from the memory's reserves, and it has a rescuer: that memory comes
- * free may depend on this path.
+ * Queries can take long, so they are not part of submit_work (R9).  They allocate from the
+ * memory reserves, and check_wq has a rescuer: this path may be the one that is needed to
+ * free memory.
  */
 void mp_check_work(struct work_struct *work)
 {
@@ -106,7 +122,7 @@ void mp_check_work(struct work_struct *work)
 	mp_probe_is_back(path, result);
 }
 
-/* Have a path say which disk it leads to: one that has answered, or else is inactive. */
+/* Check which disk a path leads to: one that responds, or one that may be inactive. */
 static void mp_start_check(struct mp_path *path, bool read_failed)
 {
 	path->probe_read_failed = read_failed;
@@ -116,11 +132,6 @@ static void mp_start_check(struct mp_path *path, bool read_failed)
 	queue_work(path->conf->check_wq, &path->check_work);
 }
 
-/*
- * Have one place of the path read, with all failfast flags.  False: the path is
- * gone, or neither live nor @to_reinstate, the gate is shut, or an older probe has
- * not come back.
- */
 bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate)
 {
 	struct block_device *bdev;
@@ -163,7 +174,7 @@ static void mp_handle_working_path(struct mp_conf *conf, struct mp_path *path,
 				    mdname(conf->mddev), rdev->bdev);
 }
 
-/* Does the disk say of all live paths that their controllers are inactive (R14)? */
+/* Whether the controllers of all live paths are inactive (R14). */
 static bool __mp_none_active(const struct mp_conf *conf)
 {
 	const struct mp_path *path;
@@ -178,10 +189,6 @@ static bool __mp_none_active(const struct mp_conf *conf)
 	return true;
 }
 
-/*
- * @last does not work, or there is no path at all (NULL): so none works (R8).
- * False: @last is not the last live path that is active, or not any more.
- */
 bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last)
 {
 	bool parking = false;
@@ -202,7 +209,7 @@ bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last)
 	return parking;
 }
 
-/* A path that does not work fails, unless it is the last: then no path works. */
+/* A live path does not work: it fails, unless no other path is left. */
 static void mp_handle_broken_path(struct mp_conf *conf, struct mp_path *path,
 				  struct md_rdev *rdev)
 {
@@ -213,15 +220,15 @@ static void mp_handle_broken_path(struct mp_conf *conf, struct mp_path *path,
 		return;
 	}
 	conf->down_path = path;
-	/* It may only have to be activated. */
+	/* The path may only have to be activated. */
 	mp_query_access_soon(path);
 }
 
-/* What was found out about a path that has failed, and may return. */
+/* Act on the result for a failed path that may be reinstated. */
 static void mp_apply_reinstate_probe(struct mp_conf *conf, struct mp_path *path,
 				     struct md_rdev *rdev, enum mp_probe_state result)
 {
-	/* A controller that is inactive reads nothing, but says what it is (R14). */
+	/* An inactive controller cannot read, but can be queried (R14). */
 	if (result == MP_PROBE_OK)
 		mp_start_check(path, false);
 	else if (result == MP_PROBE_AMBIGUOUS && READ_ONCE(path->has_access))
@@ -230,10 +237,7 @@ static void mp_apply_reinstate_probe(struct mp_conf *conf, struct mp_path *path,
 		mp_reinstate_path(conf, path, rdev);
 }
 
-/*
- * A probe is back: what does it say?  Nothing, if the slot holds another rdev by
- * now, or none.
- */
+/* Act on a result.  It is void if the slot is empty by now, or holds another rdev. */
 static void mp_apply_probe_result(struct mp_conf *conf, struct mp_path *path,
 				  enum mp_probe_state result)
 {
@@ -255,7 +259,7 @@ static void mp_apply_probe_result(struct mp_conf *conf, struct mp_path *path,
 	rcu_read_unlock();
 }
 
-/* What takes long, for the lower driver's timeouts, is not to be done all the time. */
+/* A probe that takes long, up to the lower driver's timeout, is not repeated at once. */
 static void mp_note_probe(struct mp_path *path)
 {
 	struct mp_conf *conf = path->conf;
@@ -266,10 +270,6 @@ static void mp_note_probe(struct mp_path *path)
 	spin_unlock_irq(&conf->lock);
 }
 
-/*
- * Take a probe that is back.  Returns what came of it; MP_PROBE_IDLE if nothing has, as
- * there is none, or it is away, or reads another place of the disk now.
- */
 enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path)
 {
 	/* pairs with mp_probe_end() */
@@ -289,10 +289,7 @@ enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path)
 	return result;
 }
 
-/*
- * The path that was the last one and did not work is one of several again: it
- * fails, as any path that does not work, unless a probe has cleared it.
- */
+/* Unless a probe has shown that the path works. */
 void mp_fail_down_path(struct mp_conf *conf)
 {
 	struct mp_path *path = conf->down_path;
@@ -334,7 +331,7 @@ static unsigned long mp_next_reinstate_probe(const struct mp_path *path)
 	return time_before(at, released_at) ? released_at : at;
 }
 
-/* md core lets go of a path whose device is gone, but it has to be told to look. */
+/* md core removes a path whose device is gone, but only when it is told to check. */
 static bool mp_request_removal(struct mp_path *path)
 {
 	struct mddev *mddev = path->conf->mddev;
@@ -352,13 +349,12 @@ static bool mp_request_removal(struct mp_path *path)
 	return gone;
 }
 
-/* Has it failed, with nobody there to see if it is back?  A probe's end wakes the thread. */
+/* The end of a probe that is in flight wakes the thread. */
 static bool mp_wants_probe(const struct mp_path *path)
 {
 	return READ_ONCE(path->auto_reinstate) && READ_ONCE(path->probe_state) == MP_PROBE_IDLE;
 }
 
-/* The earlier of @until and when a failed path is to be probed next, in jiffies. */
 unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until)
 {
 	struct mp_path *path;
@@ -376,7 +372,10 @@ void mp_probe_failed_paths(struct mp_conf *conf)
 	mp_for_each_path(path, conf) {
 		if (!mp_wants_probe(path) || time_before(jiffies, mp_next_reinstate_probe(path)))
 			continue;
-		/* Also when it can't be started: the thread is not to ask again at once. */
+		/*
+		 * Also if the probe cannot be started: the thread must not try again at
+		 * once.
+		 */
 		spin_lock_irq(&conf->lock);
 		path->probed_at = jiffies;
 		spin_unlock_irq(&conf->lock);
@@ -386,20 +385,21 @@ void mp_probe_failed_paths(struct mp_conf *conf)
 }
 
 /*
- * What is at a path and gets no answer is seen without a look at any bio.  Bios
- * begin in one epoch; when none of the other epoch is left, the two change places.
- * From then on all of the older epoch are at least as old as that moment, and when
- * stall_timeout has passed, they are not gone, and in all that time the path has given
- * back no bio at all (but for those that the kernel gives back before the device sees them,
- * as with REQ_NOWAIT), it is stalled: new bios go elsewhere, as long as there is another live
- * path.  (Age alone would not do: a disk that works off a long queue lets one wait
- * for seconds, and over another path it would be no faster.)  The path is in use again
- * when those of the older epoch are gone.  Nothing is reported to md, and nothing is
- * retried: those at the path can't be sent again elsewhere, as the device may still
- * write to their pages, or their data to the disk (see Order, at the top).
+ * Detect a path that has stopped responding, without a look at any bio.  Bios begin in one
+ * epoch.  When the other epoch has no bio left, the two swap.  From then on, all bios of
+ * the older epoch are at least as old as the swap.
  *
- * A bio that has read the epoch just before it changes is counted in the older one
- * a moment later; it is taken for older than it is by an interval at most.
+ * The path is stalled if stall_timeout has passed, the older epoch still has bios, and the
+ * path has completed no bio in all that time.  (Bios that the kernel returns before the
+ * device sees them do not count, as with REQ_NOWAIT.)  Age alone is not enough: a disk with
+ * a long queue takes seconds for a bio, and would be no faster over another path.
+ *
+ * New bios then avoid the path while another path is live, until the older epoch has no bio
+ * left.  md is not informed, and no bio is sent elsewhere: the device may still write to
+ * the bios' pages, or write their data to the disk (see Order, in io.c).
+ *
+ * A bio that reads the epoch just before a swap is counted in the older epoch a moment
+ * later, so it seems older than it is, by one interval at most.
  */
 static void mp_check_stalled(struct mp_path *path, const struct md_rdev *rdev,
 			     unsigned long timeout)
@@ -410,7 +410,10 @@ static void mp_check_stalled(struct mp_path *path, const struct md_rdev *rdev,
 	struct mp_tally total = mp_total(path);
 	unsigned long completed = total.ended[0] + total.ended[1] - total.not_issued;
 
-	/* Less than before: who is counted as unasked is not counted as ended yet. */
+	/*
+	 * It can decrease for a moment: a bio is counted in not_issued before it is counted
+	 * in ended.
+	 */
 	if ((long)(completed - path->completed) > 0) {
 		path->completed = completed;
 		path->silent_since = jiffies;

@@ -1,22 +1,62 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * retry.c: failed and waiting bios, and the thread that retries them
+ * retry.c: failed and queued bios, and the retry thread
+ *
+ *    failed --mp_retry()--> another path
+ *      ^  |
+ *      |  `-- all live paths tried --> to_verify --probe of a live path--> verifying
+ *      |                                                                    |
+ *      +-- the path does not work: it fails, go on without it --------------+
+ *      |                                                                    |
+ *      +-- it works, and the last error was a path's: another round --------+--> first error
+ *      |                                                                    |
+ *      `-- once a second --- paced <--- and again a path error -------------'
+ *
+ *    queued --mp_start_queued()--> its first path
+ *
+ * R1. A round tries a bio once on each path, and a second time on the last live path if the
+ * first try there used failfast (R3).  When all have failed, a verification follows: a
+ * probe of a live path.
+ *
+ *      - If the path works, the bio gets its first error.  If the round ended with a path
+ *        error, the bio gets another round first, then one each second, until no_path_retry
+ *        seconds have passed since its first error.  Where controllers have ALUA states, it
+ *        gets one more round after any error (R14).
+ *      - If the path does not work, it fails or is inactive, and the bio continues without
+ *        it.  If it was the last path, the bio waits (R8).  A new round begins when a path
+ *        works again, unless no_path_retry has passed.
+ *
+ * Rounds and verifications end, so every bio ends.
+ *
+ * R8. When no path works, bios wait for at most no_path_retry seconds, as queued master
+ * bios or as records without a path.  Neither is anything that removal or suspend waits
+ * for; mp_freeze() waits only for bios in flight.  Only the deadline, no_path_retry = 0,
+ * multipath_free() and a reboot fail waiting bios.
+ *
+ * R9. The array's own thread retries failed bios, and not mddev->thread: md's thread writes
+ * superblocks, and can wait for the lower driver's timeout on the very path that failed.
+ * The retry thread never submits, because submission can block; each path's submit_work
+ * does that, with a rescuer of its own.  Retries allocate only integrity data and crypt
+ * contexts.
  */
 
 #include <linux/blkdev.h>
 #include "md.h"
 #include "multipath.h"
 
-/* Longer than anything that the retry thread plans. */
+/* Longer than any delay that the retry thread plans. */
 #define MP_LONG			(MAX_JIFFY_OFFSET / 2)
 
-/* How often the retry thread looks again while bios wait for memory. */
+/* How often the retry thread tries again while bios wait for memory. */
 #define MP_POLL			(HZ / 50 + 1)
 
-/* How often a bio whose path answers to probes only is tried, and how long a trial may hang. */
+/*
+ * How often a paced bio is retried, and after how long another path replaces a verify_path
+ * whose probe hangs.
+ */
 #define MP_VERIFY_INTERVAL	HZ
 
-/* When a path works again, the paths that failed the bio before count no more. */
+/* Start a new round: earlier failures of paths no longer count. */
 static void mp_new_round(struct mp_io *io)
 {
 	io->round = READ_ONCE(io->conf->round);	/* pairs with __mp_set_state() */
@@ -26,7 +66,7 @@ static void mp_new_round(struct mp_io *io)
 	io->path_error = false;
 }
 
-/* Has it been tried for as long as no_path_retry allows? */
+/* Whether the bio has been retried for as long as no_path_retry allows. */
 static bool mp_is_overdue(const struct mp_io *io)
 {
 	int seconds = READ_ONCE(io->conf->no_path_retry);
@@ -36,7 +76,7 @@ static bool mp_is_overdue(const struct mp_io *io)
 		time_after_eq(jiffies, io->failed_since + (unsigned long)seconds * HZ));
 }
 
-/* Send a failed bio to another path, or have it judged.  False: no memory now. */
+/* Send a failed bio to another path, or have it verified.  False: there is no memory now. */
 static bool mp_retry(struct mp_io *io)
 {
 	struct mp_conf *conf = io->conf;
@@ -63,14 +103,14 @@ static bool mp_retry(struct mp_io *io)
 		mp_put_path(conf, path, io->ticket);
 		return false;
 	}
-	/* R5: the path's work can wait. */
+	/* R5: submit_work can wait. */
 	mp_lower_bio(io)->bi_opf &= ~REQ_NOWAIT;
 	io->path = path;
 	mp_submit_by_work(io);
 	return true;
 }
 
-/* Retry all that failed so far.  False: for some there is no memory now. */
+/* False: for some there is no memory now. */
 static bool mp_retry_failed(struct mp_conf *conf)
 {
 	struct llist_node *failed = llist_reverse_order(llist_del_all(&conf->failed));
@@ -97,7 +137,7 @@ static struct bio *mp_next_queued(struct mp_conf *conf)
 	return bio;
 }
 
-/* Start the bios that wait, oldest first.  False: for some there is no memory now. */
+/* Start the queued bios, the oldest first.  False: for some there is no memory now. */
 static bool mp_start_queued(struct mp_conf *conf)
 {
 	struct mp_io *io;
@@ -117,10 +157,7 @@ static bool mp_start_queued(struct mp_conf *conf)
 	return true;
 }
 
-/*
- * End all that waits for a path.  None of it is at one.  What a path said of a
- * bio before matters no more: all get the same error.
- */
+/* None of them is in flight.  Earlier errors do not matter: all end with the same one. */
 void mp_fail_waiting(struct mp_conf *conf)
 {
 	struct llist_node *failed = llist_reverse_order(llist_del_all(&conf->failed));
@@ -139,7 +176,7 @@ void mp_fail_waiting(struct mp_conf *conf)
 	}
 }
 
-/* The live path that bios go to first; it may be gone before it is used. */
+/* The live path that bios go to first.  It may be gone before it is used. */
 static struct mp_path *mp_first_path(struct mp_conf *conf)
 {
 	struct mp_path *path;
@@ -150,7 +187,6 @@ static struct mp_path *mp_first_path(struct mp_conf *conf)
 	return path;
 }
 
-/* Bios on one of the thread's own lists are failed ones again. */
 void mp_move_to_failed(struct mp_conf *conf, struct llist_head *list)
 {
 	struct mp_io *io, *next;
@@ -165,8 +201,8 @@ static bool mp_can_verify(struct mp_path *path)
 }
 
 /*
- * A path to be probed in a trial: the one that somebody suspects, else the one
- * that bios go to, else any whose last probe does not hang.
+ * The path to probe: the requested one, else the one that bios go to, else any without a
+ * probe in flight.
  */
 static struct mp_path *mp_find_verify_path(struct mp_conf *conf, struct mp_path *probe_request)
 {
@@ -184,8 +220,8 @@ static struct mp_path *mp_find_verify_path(struct mp_conf *conf, struct mp_path 
 }
 
 /*
- * Start a trial (R1) when one is wanted.  It can't start while the gate is shut,
- * or while all live paths are at a probe: the thread is woken then.
+ * Start a verification (R1) if one is needed.  It cannot start while the array is frozen,
+ * or while all live paths have a probe in flight.  The thread is woken when that ends.
  */
 static void mp_start_verify(struct mp_conf *conf)
 {
@@ -207,9 +243,8 @@ static void mp_start_verify(struct mp_conf *conf)
 }
 
 /*
- * A trial is over without a verdict when its witness has failed, when a path has
- * joined that has not been tried, and when the witness hangs, but another path
- * could speak.  Its bios are failed ones as before.
+ * A verification is void if its path has failed, if a path has gone live that the bios have
+ * not tried, or if the probe hangs and another path can be probed.
  */
 static void mp_cancel_verify(struct mp_conf *conf)
 {
@@ -227,7 +262,7 @@ static void mp_cancel_verify(struct mp_conf *conf)
 	mp_move_to_failed(conf, &conf->to_verify);
 }
 
-/* Can the disk be asked of any path's state? */
+/* Whether the ALUA state of any path is known. */
 static bool mp_has_access(const struct mp_conf *conf)
 {
 	struct mp_path *path;
@@ -239,8 +274,9 @@ static bool mp_has_access(const struct mp_conf *conf)
 }
 
 /*
- * Does a bio get another round, as its errors may not be the disk's?  What a controller
- * refuses in the moment before its state is known looks like the disk's error.
+ * Whether a bio gets another round because its errors may not be the disk's.  An error from
+ * a controller that has just become inactive looks like the disk's error until its state is
+ * known.
  */
 static bool mp_wants_another_round(const struct mp_io *io)
 {
@@ -249,7 +285,7 @@ static bool mp_wants_another_round(const struct mp_io *io)
 	return io->path_error || mp_has_access(io->conf);
 }
 
-/* The witness works, so what failed the bios is theirs (R1). */
+/* verify_path works, so the bios' errors are not the path's (R1). */
 static void mp_finish_verified(struct mp_conf *conf)
 {
 	struct mp_io *io, *next;
@@ -269,7 +305,6 @@ static void mp_finish_verified(struct mp_conf *conf)
 	}
 }
 
-/* A trial is over when its witness has spoken. */
 static void mp_end_verify(struct mp_conf *conf, const struct mp_path *path,
 			  enum mp_probe_state result)
 {
@@ -307,7 +342,7 @@ static void mp_check_deadline(struct mp_conf *conf)
 				    mdname(conf->mddev), (jiffies - conf->down_since) / HZ);
 }
 
-/* No path works: wait for one, or no longer. */
+/* No path works: wait for one, or fail what waits. */
 static void mp_wait_for_path(struct mp_conf *conf)
 {
 	mp_move_to_failed(conf, &conf->to_verify);
@@ -319,7 +354,7 @@ static void mp_wait_for_path(struct mp_conf *conf)
 	mp_probe_again(conf);
 }
 
-/* A bio whose path works for probes, but not for it, goes there once a second (R1). */
+/* Retry, once a second, the bios whose path works for probes but not for them (R1). */
 static void mp_release_paced(struct mp_conf *conf)
 {
 	if (llist_empty(&conf->paced) || time_before(jiffies, conf->next_release))
@@ -327,7 +362,7 @@ static void mp_release_paced(struct mp_conf *conf)
 	mp_move_to_failed(conf, &conf->paced);
 }
 
-/* Jiffies until the thread has to look by itself, when nobody wakes it before. */
+/* The time until the thread has to run although nothing wakes it, in jiffies. */
 static unsigned long mp_next_look(const struct mp_conf *conf)
 {
 	enum mp_state state = READ_ONCE(conf->state);
@@ -349,9 +384,10 @@ static unsigned long mp_next_look(const struct mp_conf *conf)
 }
 
 /*
- * Wake mddev->thread, by giving back reconfig_mutex: md_wakeup_thread() would not
- * do, as md core of 6.1 frees that thread while this one still runs, when the array
- * stops.  Who holds the mutex wakes it himself when he is done, or stops the array.
+ * Wake mddev->thread by releasing reconfig_mutex.  md_wakeup_thread() is not safe here:
+ * when the array stops, md core of 6.1 frees that thread while this one still runs.  If
+ * somebody else holds the mutex, they wake md's thread when they release it, or are
+ * stopping the array.
  */
 static void mp_wake_md(struct mp_conf *conf)
 {
@@ -363,8 +399,8 @@ static void mp_wake_md(struct mp_conf *conf)
 }
 
 /*
- * The array's own thread (R9).  Who has something for it wakes it; only memory
- * comes free without a word, so it looks again while a bio waits for that.
+ * Whoever has work for the thread wakes it.  Only free memory is not announced, so the
+ * thread polls while a bio waits for memory.
  */
 void mp_retry_thread(struct md_thread *thread)
 {

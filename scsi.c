@@ -1,6 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * scsi.c: SCSI: commands, identity, size and access states of a path
+ * scsi.c: commands, identity, size and access states of SCSI devices
+ *
+ * SCSI may be a module, or not part of the kernel, so nothing of it is linked: its
+ * functions are called through symbol_get().
+ *
+ * R14. A path whose controller does no I/O at present does not fail for that reason, as
+ * long as the controller itself reports its state.  If that is true of all live paths, no
+ * path works (R8), and the first one is activated.
+ *
+ * Most disk arrays with two controllers report which controller serves a LUN best (ALUA),
+ * and some refuse I/O over the other one.  The kernel's handler, scsi_dh_alua, queries the
+ * states of all ports and keeps them in each scsi_device.  But it does so only if it is
+ * attached, and only when a command returns the unit attention that states have changed,
+ * which a path without I/O never sees.  So mp_access_work() attaches the handler, and sends
+ * each path a TEST UNIT READY once a second, whose sense data also tells that a path is
+ * alive but inactive.
  */
 
 #include <linux/blk-mq.h>
@@ -17,28 +32,31 @@
 #include "md.h"
 #include "multipath.h"
 
-/*
- * How often a path's disk is asked whether it is active; ms that its answer takes to be
- * known; how often somebody looks if it can be asked; between two activations.
- */
+/* How often a path's access state is queried, in jiffies. */
 #define MP_ACCESS_INTERVAL	HZ
+
+/* The handler knows a changed state after this time, in ms. */
 #define MP_ACCESS_SETTLE	50
+
+/* How often a path without a handler is checked for one, in jiffies. */
 #define MP_ATTACH_INTERVAL	(30 * HZ)
+
+/* The time between two activations, in jiffies. */
 #define MP_ACTIVATE_PAUSE	(5 * HZ)
 
-/* Bytes of VPD page 83h: what any device can be asked for, and the most that we look at. */
+/* Bytes of VPD page 83h: what each device supports, and the most that is read. */
 #define MP_VPD_SIZE		252
 #define MP_MAX_VPD_SIZE		4092
 
-/* The time that the disk has for each question. */
-#define MP_QUERY_TIMEOUT		(5 * HZ)
+/* The timeout of each query. */
+#define MP_QUERY_TIMEOUT	(5 * HZ)
 
-/* Seen by who follows a unit attention or two. */
+/* More than one try, as a device may first return a unit attention or two. */
 #define MP_QUERY_TRIES		3
-/* How often a question tries to get in between two freezes of the queue. */
+
+/* How many times a query waits for the queue to be unfrozen. */
 #define MP_FREEZE_WAITS		50
 
-/* The SCSI device under a disk, or NULL.  The disk's parent holds on to it. */
 struct scsi_device *mp_scsi_device(struct block_device *bdev)
 {
 	struct device *dev = disk_to_dev(bdev->bd_disk)->parent;
@@ -50,8 +68,8 @@ struct scsi_device *mp_scsi_device(struct block_device *bdev)
 }
 
 /*
- * What became of a command: 0; -EAGAIN if the device had something else to say first;
- * -ENOTCONN if the path's controller does no I/O now; -EIO.
+ * The result of a command: 0; -EAGAIN after a unit attention or a deferred error; -ENOTCONN
+ * if the path's controller does no I/O at present; -EIO.
  */
 static int mp_command_result(const struct scsi_cmnd *command)
 {
@@ -66,10 +84,10 @@ static int mp_command_result(const struct scsi_cmnd *command)
 		return 0;
 	if (command->result != SAM_STAT_CHECK_CONDITION || (format & 0x7c) != 0x70)
 		return -EIO;
-	/* Of an older command. */
+	/* A deferred error, of an earlier command. */
 	if (format & 1)
 		return -EAGAIN;
-	/* In transition from one state to another, standby, unavailable. */
+	/* In ALUA transition, standby, or unavailable. */
 	if ((key == NOT_READY || key == UNIT_ATTENTION) && asc == 0x04 &&
 	    ascq >= 0x0a && ascq <= 0x0c)
 		return -ENOTCONN;
@@ -85,9 +103,9 @@ static int mp_command_result(const struct scsi_cmnd *command)
 }
 
 /*
- * Without a wait for a tag, as a path that hangs may have none left for long.  While its
- * controller is scanned the queue is frozen most of the time, as a tag set that is shared
- * freezes all its queues for each address that is tried: that is waited for.
+ * Does not wait for a tag, as a path that hangs may not free one for a long time.  It does
+ * wait for the queue to be unfrozen: while a controller is scanned, each address that is
+ * tried freezes all queues that share its tag set.
  */
 static struct request *
 mp_alloc_request(struct request_queue *q,
@@ -110,14 +128,14 @@ mp_alloc_request(struct request_queue *q,
 }
 
 /*
- * Ask a SCSI device something.  SCSI may be no part of the kernel, so nothing of
- * it is linked; scsi_execute_cmd() is not for symbol_get().  @timeout is in jiffies;
- * 0: the lower driver's.
+ * Execute a SCSI command.  scsi_execute_cmd() would do, but symbol_get() takes only
+ * functions that are exported to GPL modules alone.  @timeout is in jiffies; 0: the lower
+ * driver's.
  *
  * Context: sleeps, up to the timeout for each of MP_QUERY_TRIES.
  *
- * Return: 0; -EIO if it does not answer, -ENOTCONN if its controller does no I/O;
- * -EBUSY while all its tags are in use, or its queue is frozen; -ENXIO or -ENOMEM.
+ * Return: 0; -ENOTCONN if the controller does no I/O; -EBUSY if all tags are in use or the
+ * queue stays frozen; -EIO without a valid response; -ENXIO; -ENOMEM.
  */
 static int mp_scsi_command(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_length,
 			   void *answer, unsigned int length, unsigned int timeout)
@@ -152,7 +170,10 @@ static int mp_scsi_command(struct scsi_device *sdev, const u8 *cdb, unsigned int
 			err = blk_execute_rq(rq, true) ? -EIO : 0;
 			if (!err || command->result)
 				err = mp_command_result(command);
-			/* Some devices send something, and say that it is nothing. */
+			/*
+			 * Some devices transfer data that their residual count declares
+			 * invalid.
+			 */
 			if (!err && command->resid_len && command->resid_len <= length)
 				memset(answer + length - command->resid_len, 0, command->resid_len);
 		}
@@ -162,7 +183,6 @@ static int mp_scsi_command(struct scsi_device *sdev, const u8 *cdb, unsigned int
 	return err == -EAGAIN ? -EIO : err;
 }
 
-/* VPD page 83h, device identification. */
 static int mp_query_vpd(struct scsi_device *sdev, u8 *page, unsigned int length)
 {
 	const u8 cdb[] = { INQUIRY, 1, 0x83, length >> 8, length & 0xff, 0 };
@@ -171,10 +191,6 @@ static int mp_query_vpd(struct scsi_device *sdev, u8 *page, unsigned int length)
 	return err ?: page[1] == 0x83 ? 0 : -EIO;
 }
 
-/*
- * The identity that the device has now: @known if it is among those that it has,
- * else the first one.
- */
 int mp_query_identity(struct scsi_device *sdev, const struct mp_identity *known,
 			   struct mp_identity *now)
 {
@@ -196,12 +212,12 @@ int mp_query_identity(struct scsi_device *sdev, const struct mp_identity *known,
 	if (err)
 		goto out_free;
 
-	/* Each designator: code set, association and type, reserved, length, itself. */
+	/* Each designator: code set, association and type, reserved, length, the id itself. */
 	for (at = 4; at + 4 <= end && at + 4 + page[at + 3] <= end; at += 4 + page[at + 3]) {
 		memset(&found, 0, sizeof(found));
 		found.type = page[at + 1] & 0xf;
 		found.length = page[at + 3];
-		/* Of the logical unit, and no port's. */
+		/* Only designators of the logical unit, not of a port. */
 		if (page[at + 1] & 0x30 || found.length > sizeof(found.id) ||
 		    (found.type != BLK_UID_NAA && found.type != BLK_UID_EUI64))
 			continue;
@@ -214,7 +230,7 @@ out_free:
 	return err;
 }
 
-/* The size that the device has now, in sectors, and its block size in bytes. */
+/* In sectors, and in bytes. */
 static int mp_query_capacity(struct scsi_device *sdev, sector_t *sectors,
 			     unsigned int *block_size)
 {
@@ -243,7 +259,6 @@ static int mp_query_capacity(struct scsi_device *sdev, sector_t *sectors,
 	return err ?: *sectors ? 0 : -EIO;
 }
 
-/* What the device is now; @known is what it was. */
 int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known,
 		       struct mp_disk *now)
 {
@@ -255,30 +270,30 @@ int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known,
 		if (err)
 			return err;
 	}
-	/* What these say of their size is not what sd makes of it. */
+	/* sd corrects the size that these devices report. */
 	if (sdev->fix_capacity || sdev->guess_capacity)
 		return 0;
 	err = mp_query_capacity(sdev, &now->sectors, &now->block_size);
 	if (err != -ENOTCONN)
 		return err;
-	/* An inactive controller may know nothing of the size. */
+	/* An inactive controller may not know the size. */
 	now->sectors = known->sectors;
 	now->block_size = known->block_size;
 	return 0;
 }
 
-/* Demerits that the disk gives the path now, or a negative error if it does not answer. */
+/* Returns the demerits by the path's ALUA state, or a negative error. */
 static long mp_query_access_state(struct scsi_device *sdev)
 {
 	static const u8 cdb[6] = { TEST_UNIT_READY };
-	/* It has the time that I/O has: who times out at a path in use has its host reset. */
+	/* With the timeout of I/O: a timeout resets the host, which also has I/O in flight. */
 	int err = mp_scsi_command(sdev, cdb, sizeof(cdb), NULL, 0, 0);
 
 	if (err == -ENOTCONN)
 		return BIT(MP_INACTIVE);
 	if (err)
 		return err;
-	/* If states have changed, the handler has just been told, and asks for them. */
+	/* If states have changed, the handler has just been notified, and queries them. */
 	msleep(MP_ACCESS_SETTLE);
 	switch (READ_ONCE(sdev->access_state) & SCSI_ACCESS_STATE_MASK) {
 	case SCSI_ACCESS_STATE_OPTIMAL:
@@ -291,7 +306,6 @@ static long mp_query_access_state(struct scsi_device *sdev)
 	}
 }
 
-/* Has it only failed to read as its controller does no I/O? */
 bool mp_is_inactive(struct mp_path *path, struct scsi_device *sdev)
 {
 	long demerits;
@@ -305,13 +319,10 @@ bool mp_is_inactive(struct mp_path *path, struct scsi_device *sdev)
 	return true;
 }
 
-/* scsi_dh_attach() looks if there is a handler, and then attaches one. */
+/* scsi_dh_attach() is not atomic: it checks for a handler, and then attaches one. */
 static DEFINE_MUTEX(mp_attach_lock);
 
-/*
- * Does somebody keep the states of this device's ports?  Also after we have asked for
- * it.  SCSI may be no part of the kernel: nothing of it is linked.
- */
+/* Whether scsi_dh_alua tracks the device's access state; attaches it if necessary. */
 static bool mp_attach_handler(struct scsi_device *sdev)
 {
 	int (*attach)(struct request_queue *q, const char *name);
@@ -331,8 +342,8 @@ static bool mp_attach_handler(struct scsi_device *sdev)
 }
 
 /*
- * Have the disk make this path's controller the active one, as the handler knows how.
- * Not another one right after it, and the same one later still: it may not help.
+ * Have the handler activate the path's controller.  Two activations are at least
+ * MP_ACTIVATE_PAUSE apart, and twice that for the same path, because it may not help.
  */
 static void mp_activate(struct mp_path *path, struct scsi_device *sdev)
 {
@@ -357,8 +368,8 @@ static void mp_activate(struct mp_path *path, struct scsi_device *sdev)
 }
 
 /*
- * The SCSI device of a path, or NULL; for mp_put_scsi_device().  The path may be
- * removed meanwhile: nothing waits for who asks.  @joined becomes mp_path::joined.
+ * Returns the path's SCSI device for mp_put_scsi_device(), or NULL, and mp_path::joined.
+ * Removal of the path does not wait for the caller.
  */
 static struct scsi_device *mp_get_scsi_device(struct mp_path *path, u32 *joined)
 {
@@ -370,7 +381,7 @@ static struct scsi_device *mp_get_scsi_device(struct mp_path *path, u32 *joined)
 	if (rdev)
 		sdev = mp_scsi_device(rdev->bdev);
 	if (sdev) {
-		/* The open disk holds on to both until the RCU section ends. */
+		/* The open disk holds a reference on both until the RCU section ends. */
 		__module_get(sdev->host->hostt->module);
 		get_device(&sdev->sdev_gendev);
 	}
@@ -394,7 +405,7 @@ static const char *mp_access_name(unsigned long demerits)
 	return demerits & BIT(MP_NON_OPTIMISED) ? "active/non-optimised" : "active/optimised";
 }
 
-/* Have bios follow what the disk says.  False: it has said that before. */
+/* Have bios follow the path's access state.  Returns false if the state is unchanged. */
 static bool mp_set_access(struct mp_path *path, const struct md_rdev *rdev, unsigned long access)
 {
 	struct mp_conf *conf = path->conf;
@@ -415,9 +426,9 @@ static bool mp_set_access(struct mp_path *path, const struct md_rdev *rdev, unsi
 }
 
 /*
- * What came of asking about a path that is accused of @suspect_reason, if of anything.  One
- * that is inactive is not to blame, nor one whose state has changed meanwhile.  If the
- * disk could not be asked (no tag, no memory), the path stays accused until it can.
+ * Decide on a suspect path, if it is one (@suspect_reason).  It does not fail if it is
+ * inactive, or if its state has just changed.  If the state could not be queried for want
+ * of a tag or memory, the path stays suspect until it can.
  */
 static void mp_apply_access(struct mp_path *path, struct md_rdev *rdev, long demerits,
 			    enum mp_reason suspect_reason)
@@ -438,7 +449,7 @@ static void mp_apply_access(struct mp_path *path, struct md_rdev *rdev, long dem
 		mp_request_probe(path);
 }
 
-/* Nothing waits for it but free(); what it allocates waits for no I/O. */
+/* Only multipath_free() waits for this work.  Its allocations do not start I/O. */
 void mp_access_work(struct work_struct *work)
 {
 	struct mp_path *path = container_of(work, struct mp_path, access_work.work);
@@ -448,19 +459,19 @@ void mp_access_work(struct work_struct *work)
 	struct mp_conf *conf = path->conf;
 	struct scsi_device *sdev;
 	struct md_rdev *rdev;
-	bool is_told;
+	bool has_handler;
 	long demerits = 0;
 	u32 joined;
 
 	sdev = mp_get_scsi_device(path, &joined);
-	is_told = sdev && mp_attach_handler(sdev);
-	if (is_told && mp_path_is_live(path))
+	has_handler = sdev && mp_attach_handler(sdev);
+	if (has_handler && mp_path_is_live(path))
 		demerits = mp_query_access_state(sdev);
 
 	rcu_read_lock();
 	rdev = rcu_dereference(path->rdev);
 	if (rdev && READ_ONCE(path->joined) == joined) {
-		WRITE_ONCE(path->has_access, is_told);	/* pairs with mp_suspect_path() */
+		WRITE_ONCE(path->has_access, has_handler);	/* pairs with mp_suspect_path() */
 		if (mp_rdev_live(rdev))
 			mp_apply_access(path, rdev, demerits, suspect_reason);
 	}
@@ -468,8 +479,8 @@ void mp_access_work(struct work_struct *work)
 
 	if (demerits > 0 && demerits & BIT(MP_INACTIVE) && READ_ONCE(conf->state) != MP_WORKING)
 		mp_activate(path, sdev);
-	/* The handler's module may not have been there yet; loading it needs no rescuer. */
-	if (is_told)
+	/* The handler's module may not have been available.  Loading it needs no rescuer. */
+	if (has_handler)
 		queue_delayed_work(conf->check_wq, &path->access_work, MP_ACCESS_INTERVAL);
 	else if (sdev && scsi_device_tpgs(sdev))
 		queue_delayed_work(system_long_wq, &path->access_work, MP_ATTACH_INTERVAL);
@@ -478,7 +489,3 @@ void mp_access_work(struct work_struct *work)
 	memalloc_noio_restore(flags);
 }
 
-/*
- * Called by md core without reconfig_mutex, which none of these may take:
- * free() waits for them while it is held.
- */

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * sysfs.c: tunables and counters, in /sys/block/mdX/md/
+ * sysfs.c: tunables, counters and the table of paths, in /sys/block/mdX/md/
+ *
+ * md core calls these functions without reconfig_mutex, and they must not take it:
+ * multipath_free() waits for them while it holds it.
  */
 
 #include <linux/blkdev.h>
@@ -8,16 +11,8 @@
 #include "md.h"
 #include "multipath.h"
 
-/*
- * Most disk arrays with two controllers say which of them a LUN belongs to (SCSI's
- * ALUA), and some refuse I/O over the other.  The kernel's handler for that, scsi_dh_alua,
- * asks for the states of all ports and keeps them in each scsi_device, but only if
- * somebody attaches it, and only when a command is answered with the attention that
- * they have changed; nothing else brings that to a path that has no I/O.  So each path
- * gets a TEST UNIT READY a second, which also tells when it is alive but inactive (R14).
- */
 
-/* Show one value in a file of its own; conf is the array's. */
+/* A file that shows one value; conf is the array's. */
 #define MP_SHOW(name, format, value)						\
 static ssize_t name##_show(struct mddev *mddev, char *page)			\
 {										\
@@ -38,7 +33,7 @@ static ssize_t no_path_retry_store(struct mddev *mddev, const char *page, size_t
 	return len;
 }
 
-/* Seconds that I/O waits when no path works: 0 not at all, -1 for ever. */
+/* Seconds that I/O is queued when no path works; 0: it fails at once; -1: for ever. */
 static struct md_sysfs_entry mp_no_path_retry =
 	__ATTR(no_path_retry, 0644, no_path_retry_show, no_path_retry_store);
 
@@ -80,7 +75,7 @@ static struct mp_path *__mp_path_named(struct mp_conf *conf, const char *name)
 	return NULL;
 }
 
-/* Let a probe bring a path back that a user has failed, or end its hold-down. */
+/* Let a probe reinstate a path that the administrator failed, or end its hold-down. */
 static ssize_t reinstate_store(struct mddev *mddev, const char *page, size_t len)
 {
 	struct mp_conf *conf = mddev->private;
@@ -101,7 +96,7 @@ static ssize_t reinstate_store(struct mddev *mddev, const char *page, size_t len
 	return len;
 }
 
-/* The name of a failed path, as in /proc/mdstat. */
+/* Write the name of a failed path, as in /proc/mdstat. */
 static struct md_sysfs_entry mp_reinstate =
 	__ATTR(reinstate, 0200, NULL, reinstate_store);
 
@@ -119,7 +114,7 @@ static ssize_t stall_timeout_store(struct mddev *mddev, const char *page, size_t
 	return len;
 }
 
-/* Milliseconds without an answer after which new I/O goes to other paths; 0: never. */
+/* Milliseconds without a response after which new I/O avoids a path; 0: never. */
 static struct md_sysfs_entry mp_stall_timeout =
 	__ATTR(stall_timeout, 0644, stall_timeout_show, stall_timeout_store);
 
@@ -143,7 +138,7 @@ static ssize_t iopolicy_store(struct mddev *mddev, const char *page, size_t len)
 	return len;
 }
 
-/* Which of the paths that are equally good a bio goes to. */
+/* Which of the best paths a bio goes to. */
 static struct md_sysfs_entry mp_iopolicy =
 	__ATTR(iopolicy, 0644, iopolicy_show, iopolicy_store);
 
@@ -156,7 +151,7 @@ static const char * const mp_reason_names[MP_REASONS] = {
 	[MP_BY_ADMIN]		= "user",
 };
 
-/* What a line of paths takes at most. */
+/* The longest line of the table of paths, in bytes. */
 #define MP_PATHS_LINE		128
 
 static const char *mp_path_state_name(const struct mp_conf *conf, const struct mp_path *path,
@@ -173,7 +168,7 @@ static const char *mp_path_state_name(const struct mp_conf *conf, const struct m
 	return path->demerits & BIT(MP_NON_OPTIMISED) ? "non-optimised" : "live";
 }
 
-/* Milliseconds that a failed path still is held out. */
+/* How long a failed path is still held down, in ms. */
 static unsigned int mp_hold_left(const struct mp_path *path)
 {
 	unsigned long until = path->failed_at + path->hold;
@@ -212,12 +207,12 @@ static ssize_t paths_show(struct mddev *mddev, char *page)
 	return length;
 }
 
-/* A line for each path that has a slot; what it counts begins when the path joins. */
+/* One line for each path in a slot; its counters start when the path is added. */
 static struct md_sysfs_entry mp_paths = __ATTR(paths, 0444, paths_show, NULL);
 
 MP_SHOW(degraded, "%d", READ_ONCE(conf->mddev->degraded))
 
-/* How many of the paths are not live. */
+/* How many slots have no live path. */
 static struct md_sysfs_entry mp_degraded = __ATTR(degraded, 0444, degraded_show, NULL);
 
 #define MP_COUNTER(name, counter)						\
@@ -230,7 +225,7 @@ static ssize_t name##_show(struct mddev *mddev, char *page)			\
 										\
 static struct md_sysfs_entry mp_##name = __ATTR(name, 0444, name##_show, NULL)
 
-/* Since the array was started; named as NVMe's. */
+/* Since the start of the array.  NVMe has the same names. */
 MP_COUNTER(multipath_failover_count, failovers);
 MP_COUNTER(io_requeue_no_usable_path_count, requeues);
 MP_COUNTER(io_fail_no_available_path_count, no_path_failures);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Trace events of the md personality "multipath": what becomes of paths, and which
- * bios are tried again.  Each redirection of a bio is a block_bio_remap besides.
+ * trace.h: trace events for the states of paths and for retried bios.  Each redirection of
+ * a bio is also a block_bio_remap event.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM md_multipath
