@@ -1,30 +1,35 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What a developer or user types.  What kbuild compiles, and how, is in Kbuild.
+# Targets for users and developers.  Kbuild lists what kbuild compiles.
 
 SHELL := /bin/bash -o pipefail
 KDIR ?= /lib/modules/$(shell uname -r)/build
 W ?= 1
 
 HEADERS := .build
-PRODUCTS := *.o multipath.ko multipath.mod multipath.mod.c modules.order Module.symvers .*.o.cmd
+OBJECTS = $(shell scripts/sources --objects) multipath.o multipath.mod.o
+PRODUCTS = $(OBJECTS) $(OBJECTS:%=.%.cmd) $(OBJECTS:%=.%.d) \
+	multipath.ko .multipath.ko.cmd multipath.mod .multipath.mod.cmd multipath.mod.c \
+	modules.order Module.symvers .modules.order.cmd .Module.symvers.cmd \
+	.module-common.o ..module-common.o.cmd
 
-# W=1 makes 6.12 read the kernel-doc comments with more perl than Debian installs by itself.
+# With W=1, 6.12 checks the kernel-doc comments by a perl script.  It needs a perl module that
+# Debian does not install by default.
 kernel-doc = $(if $(shell perl -MPod::Usage -e 1 2>&1),cmd_checkdoc=)
 kbuild = $(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) W=$(W) $(kernel-doc)
 
 modules-folder = $(INSTALL_MOD_PATH)/lib/modules/$(release)
 release = $(shell sed -n 's/^.*UTS_RELEASE "\(.*\)"$$/\1/p' $(KDIR)/include/generated/utsrelease.h 2>/dev/null)
 
-# When the proof fails, the line that tells what to do comes last.
+# When the check of md.h fails, print the line that names the remedy last.
 modules: headers
 	@{ $(kbuild) modules 2>&1 >&3 | tee $(HEADERS)/errors >&2; } 3>&1 || \
 		{ ! grep -q MP_SAME $(HEADERS)/errors || grep '^multipath: ' $(HEADERS)/md-layout.h >&2; exit 1; }
 
-# What was built for another kernel, or with other headers, is built again.
+# The stamp is newer than the module if the kernel or its headers have changed: rebuild all.
 headers:
 	@scripts/md-headers $(KDIR) $(HEADERS)
 	@[[ '$(CC)' != *clang* ]] || grep -q '^CONFIG_CC_IS_CLANG=y' $(KDIR)/include/config/auto.conf || \
-		{ echo 'multipath: kernel $(release): built by gcc, with options that clang refuses: leave out CC=$(CC)' >&2; exit 1; }
+		{ echo 'multipath: kernel $(release): built by gcc with options that clang rejects: omit CC=$(CC)' >&2; exit 1; }
 	@[ multipath.ko -nt $(HEADERS)/stamp ] || rm -f $(PRODUCTS)
 
 install: modules
@@ -37,12 +42,12 @@ uninstall:
 	depmod $(addprefix --basedir=,$(INSTALL_MOD_PATH)) $(release)
 
 clean:
-	@rm -rf $(HEADERS) $(PRODUCTS) .multipath.* .[mM]odule*.cmd ..module*.cmd .module-common.o
+	@rm -rf $(HEADERS) $(PRODUCTS)
 
 deb:
 	scripts/make-deb out/deb
 
-# The groups that say in a quarter of an hour whether the driver does what it is for.
+# Groups that cover the driver's main functions in a quarter of an hour.
 ESSENTIAL := meta build lint basic badinput badsector failover hotplug
 
 OTHERS := $(filter-out $(ESSENTIAL) debug vm,$(patsubst tests/%/,%,$(wildcard tests/*/)))
@@ -59,14 +64,14 @@ check-all:
 check-debug:
 	tests/run -k debug -w vm $(TESTS)
 
-# Those with two CPUs, which are at the same thing.
+# Tests in which two CPUs access the same data.
 RACING := debug/looks-for-races debug/load-and-unload faults/alternate faults/delete-device \
 	grow/paths iopolicy/switch-under-faults nopath/many reinstate/at-random reinstate/in-any-order
 
 check-races:
 	tests/run -k races $(or $(TESTS),$(RACING))
 
-# With md built from a kernel's source that scripts/into-tree has put the driver into.
+# Runs the VM tests with md built from a kernel tree that scripts/into-tree has patched.
 check-in-tree:
 	MP_ALL=1 tests/run $(if $(KERNEL),-k $(KERNEL)) package/into-tree
 
@@ -85,7 +90,7 @@ plot:
 bench-profile:
 	scripts/bench $(if $(KERNEL),-k $(KERNEL)) --profile
 
-# A test that fails is a "no" there.
+# A failed test is not an error here: it becomes a "no" in the table.
 kernels-table:
 	-tests/run $$(scripts/kernels-table --tests)
 	scripts/kernels-table
@@ -94,27 +99,30 @@ lint:
 	scripts/lint
 
 help:
-	@echo 'make             build multipath.ko (KDIR=$(KDIR))'
-	@echo 'make install     put it into updates/ of that kernel (INSTALL_MOD_PATH=) and run depmod'
-	@echo 'make uninstall   take it out again'
-	@echo 'make deb         build the Debian package of this release, which builds the module by DKMS: out/deb'
-	@echo 'make clean       remove all that was built'
-	@echo 'make check       build it and test the essentials on all kernels of tests/vm/kernels, in virtual machines'
-	@echo 'make check-others  all that make check leaves out (KERNEL=); make check-all: both'
-	@echo 'make check-debug the same tests, and some more, on a kernel that looks for our mistakes (TESTS=some)'
-	@echo 'make check-races those where CPUs race, on a kernel that looks for accesses which do (TESTS=some)'
-	@echo 'make check-in-tree   all that need a virtual machine, with the driver in the kernel'"'"'s source (KERNEL=)'
-	@echo 'make demo        watch an array survive a pulled cable (KERNEL=a kernel of tests/vm/kernels)'
-	@echo 'make bench       what an I/O costs, in instructions, beside the peers (KERNEL=)'
-	@echo 'make bench-profile  the same, by function of the kernel (KERNEL=)'
-	@echo 'make bench-paths what the choice of a path is worth, beside the peers (KERNEL=)'
+	@echo 'make             build multipath.ko for the kernel in KDIR ($(KDIR))'
+	@echo 'make install     install multipath.ko into updates/ of that kernel and run depmod (INSTALL_MOD_PATH=)'
+	@echo 'make uninstall   remove the installed module'
+	@echo 'make deb         build the Debian package md-multipath-dkms in out/deb'
+	@echo 'make clean       remove everything that make built'
+	@echo 'make check       run the essential tests in virtual machines, on all kernels of tests/vm/kernels'
+	@echo 'make check-others  run the tests that make check omits (KERNEL=)'
+	@echo 'make check-all   run all tests of both'
+	@echo 'make check-debug run the tests on a kernel with KASAN, lockdep and other checks (TESTS=)'
+	@echo 'make check-races run the tests with concurrent CPUs on a kernel with KCSAN (TESTS=)'
+	@echo 'make check-in-tree  run the tests with md built from a patched kernel tree (KERNEL=)'
+	@echo 'make demo        show an array that survives a pulled cable (KERNEL=)'
+	@echo 'make bench       count the instructions per I/O, compared with other drivers (KERNEL=)'
+	@echo 'make bench-profile  count the same per kernel function (KERNEL=)'
+	@echo 'make bench-paths measure the I/O policies, compared with other drivers (KERNEL=)'
 	@echo 'make plot        what who reads sees while paths fail, beside the peers: figures/failures.svg'
 	@echo 'make kernels-table  what works on which kernel, into README.md'
-	@echo 'make lint        checkpatch, sparse, coccicheck, shellcheck'
+	@echo 'make lint        run all static checks: see scripts/lint'
 	@echo
-	@echo 'KDIR=folder      the build folder of the kernel to build for'
-	@echo 'CC=clang         the compiler'
-	@echo 'MD_SOURCE=folder take drivers/md/md.h from this source tree of the same kernel'
+	@echo 'KDIR=<folder>      build for the kernel with this build folder'
+	@echo 'CC=clang           compile with clang; the kernel must be built with clang too'
+	@echo 'MD_SOURCE=<folder> use drivers/md/md.h of this source tree of the same kernel'
+	@echo 'KERNEL=<name>      use this kernel of tests/vm/kernels'
+	@echo 'TESTS="<test>..."  run only these tests'
 
 .DEFAULT_GOAL := modules
 .PHONY: modules headers install uninstall clean deb check check-others check-all check-debug check-races check-in-tree demo bench bench-paths bench-profile plot kernels-table lint help

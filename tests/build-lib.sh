@@ -16,7 +16,7 @@ KDIR=/lib/modules/$RELEASE/build
 
 copy_sources() {
 	mkdir -p "$MODULE"
-	cp --recursive "$TOP"/Makefile "$TOP"/*.c "$TOP"/*.h "$TOP/scripts" "$MODULE"
+	(cd "$TOP" && scripts/sources --build | xargs cp --parents --target-directory="$MODULE")
 }
 
 in_root() {

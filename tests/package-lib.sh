@@ -18,7 +18,9 @@ PACKAGE=md-multipath-dkms
 
 copy_sources() {
 	mkdir -p "$SOURCE"
-	cp --recursive "$TOP"/{Makefile,Kconfig,COPYING,README.md,scripts,packaging} "$TOP/multipath.c" "$TOP"/*.h "$SOURCE"
+	# shellcheck disable=SC2046  # *.docs can have patterns
+	(cd "$TOP" && cp --recursive --parents $(scripts/sources --build) $(cat packaging/debian/*.docs) \
+		COPYING scripts packaging "$SOURCE")
 }
 
 # in_system <command>...: as root of the system that the package is for
