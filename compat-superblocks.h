@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * compat-superblocks.h: superblocks of level -4 where md core does not know the level
+ * Superblocks of level -4 where md core does not know the level
  *
  * A superblock states which of the array's disks it is on: its number, and the role of that
  * number.  All paths to one disk read the same superblock, so md core must number them

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * compat.h: what the driver needs and older kernels do not have
+ * What the driver needs and older kernels do not have
  *
  * The .c files are written for the newest kernel and contain no conditions.  Out of tree,
  * this file is included before each of them and gives older kernels the newest names.  The

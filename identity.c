@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * identity.c: which disk does a path lead to?
+ * Which disk does a path lead to?
  *
  * R12. A path is added only if its disk has the identity of the other paths.  It is
  * reinstated, also as the last path, only if the identity, the size, the block size and the

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * io.c: the life of a bio on the submit and complete path
+ * The life of a bio on the submit and complete path
  *
  *    md core -> multipath_make_request() -> mp_begin(): record and path -> mp_submit()
  *                    |                                                         |

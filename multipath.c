@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * multipath.c: several paths to one disk, as one md array
+ * Several paths to one disk, as one md array
  *
  * The files, callers first; calls go downwards in this list only, and multipath.h describes
  * what each file offers the others:
  *
- *   multipath.c   the personality: what md core calls, start and stop of an array
+ *   this file     the personality: what md core calls, start and stop of an array
  *   sysfs.c       tunables, counters and the table of paths
  *   retry.c       failed and queued bios, and the retry thread
  *   probe.c       does a path work?
@@ -37,8 +37,8 @@
  * The life of a running array (probe.c, retry.c):
  *
  *   working --the last path does not work, or all are inactive--> queueing
+ *   given up, queueing --a probe succeeds, a path is added--> working
  *   queueing --no_path_retry is over--> given up
- *   queueing, given up --a probe succeeds, a path is added--> working
  *
  * The rules, with the file that has each one's full text:
  *

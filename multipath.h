@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * multipath.h: the data structures of the md personality "multipath", who may touch what,
+ * The data structures of the md personality "multipath", who may touch what,
  * and the functions that each file offers the others
  *
  * Locks
@@ -214,7 +214,7 @@ struct mp_path {
 
 	/* The ALUA state of the path's target port (R14). */
 	struct delayed_work	access_work;	/* mp_access_work() */
-	bool			has_access;	/* a handler knows the state; access_work's; peeked */
+	bool			has_access;	/* a handler has the state; access_work's; peeked */
 	unsigned long		access;		/* demerits by that state; access_work's */
 	enum mp_reason		suspect_reason;	/* any context sets, access_work takes */
 
@@ -242,7 +242,7 @@ struct mp_conf {
 	bool			blocked;	/* lock; frozen, or no path works; peeked */
 	unsigned int		nr_live;	/* lock; live paths; peeked */
 	u32			generation;	/* lock; how often a path went live; peeked */
-	u32			round;		/* lock; how often I/O became possible again; peeked */
+	u32			round;		/* lock; how often a path worked again; peeked */
 	enum mp_policy		policy;		/* peeked */
 	unsigned int		nr_paths;	/* lock; the slots, mddev->raid_disks; peeked */
 	u32 __percpu		*last_slot;	/* chosen last on this CPU, by some policies */
@@ -322,7 +322,7 @@ struct mp_io {
 	blk_status_t		error;		/* what it ends with if no path does it */
 	u8			ticket;		/* for mp_put_path() */
 	u32			round;		/* mp_conf::round of its current round */
-	u32			generation;	/* mp_conf::generation at its first ambiguous error */
+	u32			generation;	/* mp_conf::generation at first ambiguous error */
 	u64			tried;		/* slots tried in this round (R1) */
 	u64			ambiguous;	/* slots at fault if another path succeeds (R2) */
 	unsigned long		start_time;	/* jiffies, for iostat */
@@ -618,7 +618,9 @@ int mp_query_identity(struct scsi_device *sdev, const struct mp_identity *known,
  * @known: what it was; what cannot be queried is taken from here
  * @now: set to what it is
  *
- * Context and return values: as mp_query_identity().
+ * Context: as mp_query_identity().
+ *
+ * Return: as mp_query_identity().
  */
 int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known, struct mp_disk *now);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * path.c: the state of a path and of the array, slots, uevents
+ * The state of a path and of the array, slots, uevents
  *
  *   live (In_sync) --error of I/O, probe or superblock write--> failed (Faulty)
  *   failed --a probe succeeds (R11, R12)--> live
@@ -198,7 +198,7 @@ void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev)
 }
 
 void mp_log_failed(const struct mp_conf *conf, const struct mp_path *path,
-			  const struct md_rdev *rdev)
+		   const struct md_rdev *rdev)
 {
 	pr_crit("md/multipath:%s: path %pg failed; I/O continues on %u of %u paths\n",
 		mdname(conf->mddev), rdev->bdev, READ_ONCE(conf->nr_live),
@@ -310,8 +310,8 @@ struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev)
 	return NULL;
 }
 
-void mp_fill_slot(struct mp_conf *conf, struct mp_path *path,
-			 struct md_rdev *rdev, bool in_sync)
+void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
+		  bool in_sync)
 {
 	path->node = bdev_get_queue(rdev->bdev)->node;
 	path->wrong_disk_logged = false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * policy.c: choosing a path
+ * Choosing a path
  *
  * R13. Bios go to the live paths of the lowest rank, and iopolicy chooses among those.  In
  * the order of increasing rank:

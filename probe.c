@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * probe.c: does a path work?
+ * Does a path work?
  *
  * The retry thread starts a probe, a small read with all failfast flags; the path's
  * submit_work submits it.  If the first block cannot be read, the next place is tried: a
@@ -455,5 +455,6 @@ void mp_stall_work(struct work_struct *work)
 	}
 	rcu_read_unlock();
 	if (timeout)
-		queue_delayed_work(system_long_wq, &conf->stall_work, timeout / MP_STALL_CHECKS + 1);
+		queue_delayed_work(system_long_wq, &conf->stall_work,
+				   timeout / MP_STALL_CHECKS + 1);
 }

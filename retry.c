@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * retry.c: failed and queued bios, and the retry thread
+ * Failed and queued bios, and the retry thread
  *
  *    failed --mp_retry()--> another path
  *      ^  |

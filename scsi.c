@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * scsi.c: commands, identity, size and access states of SCSI devices
+ * Commands, identity, size and access states of SCSI devices
  *
  * SCSI may be a module, or not part of the kernel, so nothing of it is linked: its
  * functions are called through symbol_get().
@@ -192,7 +192,7 @@ static int mp_query_vpd(struct scsi_device *sdev, u8 *page, unsigned int length)
 }
 
 int mp_query_identity(struct scsi_device *sdev, const struct mp_identity *known,
-			   struct mp_identity *now)
+		      struct mp_identity *now)
 {
 	struct mp_identity found;
 	unsigned int at, end;
@@ -259,8 +259,7 @@ static int mp_query_capacity(struct scsi_device *sdev, sector_t *sectors,
 	return err ?: *sectors ? 0 : -EIO;
 }
 
-int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known,
-		       struct mp_disk *now)
+int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known, struct mp_disk *now)
 {
 	int err;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * sysfs.c: tunables, counters and the table of paths, in /sys/block/mdX/md/
+ * Tunables, counters and the table of paths, in /sys/block/mdX/md/
  *
  * md core calls these functions without reconfig_mutex, and they must not take it:
  * multipath_free() waits for them while it holds it.
@@ -10,7 +10,6 @@
 #include <linux/sysfs.h>
 #include "md.h"
 #include "multipath.h"
-
 
 /* A file that shows one value; conf is the array's. */
 #define MP_SHOW(name, format, value)						\

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * trace.h: trace events for the states of paths and for retried bios.  Each redirection of
+ * Trace events for the states of paths and for retried bios.  Each redirection of
  * a bio is also a block_bio_remap event.
  */
 #undef TRACE_SYSTEM
