@@ -54,7 +54,7 @@ only_for_our_module() {
 	set_fault require-end "$(printf '%#x' $((start + size)))"
 }
 
-# Fail only allocations of I/O records.  Even at 100 % this does not affect other users.
+# Fail only allocations of I/O records.  Even at 100 %, no other code is affected.
 only_records() {
 	defer slab_faults 0
 	slab_faults 1

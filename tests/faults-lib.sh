@@ -17,7 +17,7 @@ fsync		9M	256k	rw=randwrite ioengine=psync fsync=4
 buffered	10M	512k	rw=randwrite ioengine=psync direct=0 fsync=16
 large		12M	2M	rw=randwrite ioengine=libaio iodepth=4 bs=512k verify_interval=64k rate_iops=4
 '
-# Programs verify what fio cannot verify, discard and write zeroes, from this offset on.
+# fio cannot verify discard and write zeroes, so other programs do, from this offset on.
 ZEROED_FROM=$((16 << 20))
 ZEROED_SIZE=$((256 << 10))
 

@@ -542,7 +542,8 @@ bring_back() {
 	wait_for reinstated "$1"
 }
 
-# If a probe of the path is running, the path is reinstated only after that probe has failed.
+# While a probe of the path is in flight, a write to reinstate only takes effect if that probe
+# fails.
 reinstated() {
 	path_state "$1" in_sync || { in_md reinstate "$(name_of "$1")" && path_state "$1" in_sync; }
 }
@@ -568,7 +569,7 @@ read_block() {
 	dd if="$MD" of=/dev/null bs=4k skip="${1:-0}" count=1 iflag=direct status=none
 }
 
-# Write zeroes to the array's first block, which is empty before.
+# Write the array's first block.  The data is zeroes, so an empty disk stays unchanged.
 write_block() {
 	dd if=/dev/zero of="$MD" bs=4k count=1 oflag=direct status=none
 }
