@@ -1,14 +1,13 @@
-# Sourced by the tests of group alua.
+# Helpers for the tests of group alua.
 # shellcheck shell=bash
 #
-# A disk array with a controller per path, made of LIO: each controller says whether it
-# is the one to use.
+# LIO provides a disk array with one controller per path.  Each controller reports its ALUA state.
 
 # shellcheck source=tests/lio-lib.sh
 . tests/lio-lib.sh
 
 DISK=$LIO/core/rd_mcp_0/disk
-# For all other tests, see tests/vm/guest-init.
+# guest-init blocks scsi_dh_alua for all other tests; see tests/vm/guest-init.
 NO_ALUA=/run/modprobe.d/no-alua.conf
 
 needs_for_alua() {
@@ -17,7 +16,7 @@ needs_for_alua() {
 	have_program fio
 }
 
-# make_controllers <n> <size>: PATHS, all of them optimised
+# make_controllers <n> <size>: create n controllers, all optimised, and set PATHS.
 make_controllers() {
 	local number=$1 size=$2 i
 
@@ -56,7 +55,7 @@ remove_disk() {
 	rmdir "$DISK" "${DISK%/*}"
 }
 
-# What a controller says of itself.
+# ALUA states that a controller can report.
 # shellcheck disable=SC2034
 {
 	OPTIMISED=0
@@ -65,12 +64,13 @@ remove_disk() {
 	UNAVAILABLE=3
 }
 
-# set_access <number of the controller> <state>: as if the array had changed it
+# set_access <number of the controller> <state>: change the ALUA state, as a disk array does.
 set_access() {
 	echo "$2" >"$DISK/alua/controller$1/alua_access_state"
 }
 
-# tell_of_access <implicit: 1|implicit and explicit: 3>: may a host change it, too?
+# tell_of_access <1: implicit|3: implicit and explicit>: set who may change ALUA states, the array
+# alone or also the host.
 tell_of_access() {
 	local group
 	for group in "$DISK"/alua/controller*; do
@@ -78,12 +78,12 @@ tell_of_access() {
 	done
 }
 
-# attached <path>: the kernel follows what its controller says
+# attached <path>: succeed if the kernel's ALUA handler is attached to this path.
 attached() {
 	matches alua cat "/sys/block/$(name_of "$1")/device/dh_state"
 }
 
-# shown_as <state> <path>: in the array's table
+# shown_as <state> <path>: succeed if md/paths shows this state.
 shown_as() {
 	local state
 	state=$(awk -v name="$(name_of "$2")" '$2 == name { print $3 }' "/sys/block/${MD##*/}/md/paths")
@@ -91,8 +91,8 @@ shown_as() {
 	[[ $state == "$1" ]]
 }
 
-# reads_go_to <path>: all of them, and none to another.  After trace_block
-# block_bio_remap.
+# reads_go_to <path>: assert that all reads go to this path.  Call trace_block block_bio_remap
+# first.
 reads_go_to() {
 	local path wanted='' got=''
 	wait_for_udev

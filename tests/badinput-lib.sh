@@ -1,14 +1,14 @@
-# Sourced by the tests of group badinput.
+# Helpers for the tests of group badinput.
 # shellcheck shell=bash
 
-# assert_last_word <extended regular expression>: the module's last line in the
-# kernel log.
+# assert_last_word <extended regular expression>: assert on the module's last line in the kernel
+# log.
 assert_last_word() {
-	assert_match "the kernel's last words" "$1" "$(last_word)"
+	assert_match "last kernel log line" "$1" "$(last_word)"
 }
 
-# refuses_array <extended regular expression> <path>...: no array can be built of
-# these, the reason is said, and nothing is left.
+# refuses_array <extended regular expression> <path>...: assert that no array can be built of these
+# paths, that the kernel log has the reason, and that nothing is left behind.
 refuses_array() {
 	local words=$1
 	shift
@@ -20,8 +20,8 @@ refuses_array() {
 	stop_array
 }
 
-# refuses_path <extended regular expression> <path> [how to add it]: the running
-# array does not take it, the reason is said, and the array is as before.
+# refuses_path <extended regular expression> <path> [how to add it]: assert that the running array
+# refuses this path, that the kernel log has the reason, and that the array is unchanged.
 refuses_path() {
 	local before
 	before=$(mdstat_line)
@@ -29,7 +29,7 @@ refuses_path() {
 	"${3:-add_with_mdadm}" "$2"
 	wait_for matches "$1" last_word
 	assert_fails path_state "$2" in_sync
-	# It stays behind as a spare, or not at all, as md core sees fit.
+	# Depending on the kernel, md core keeps the device as a spare or drops it.
 	mdadm "$MD" --remove "$2" || :
 	assert_equal "mdstat" "$before" "$(mdstat_line)"
 	read_block
@@ -39,10 +39,10 @@ add_with_mdadm() {
 	mdadm "$MD" --add "$1" || :
 }
 
-# Past mdadm's own checks.
+# Add a path without mdadm's own checks.
 add_by_hand() {
 	in_md new_dev "$(<"/sys/block/$(name_of "$1")/dev")"
-	# Up to 6.6 md core does not look for a slot by itself.
+	# Up to 6.6, md core does not choose a slot for a new device.
 	in_path "$1" slot 1 || :
 }
 
@@ -50,8 +50,8 @@ last_word() {
 	kernel_words | tail -n 1
 }
 
-# make_null_disk <name> <configfs attribute=value>...: a disk of null_blk; DISK is
-# its device.
+# make_null_disk <name> <configfs attribute=value>...: create a null_blk disk and set DISK to its
+# device.
 make_null_disk() {
 	local name=$1 folder=/sys/kernel/config/nullb/$1 setting
 	shift
@@ -69,14 +69,14 @@ make_null_disk() {
 	echo 1 >"$folder/power"
 	wait_for_udev
 
-	# Since 6.11 the device has the folder's name.
+	# Since 6.11, the device is named after the configfs folder.
 	DISK=/dev/$name
 	[[ -e $DISK ]] || DISK=/dev/nullb$(<"$folder/index")
 }
 
-# Arrays by hand, through sysfs, for what mdadm would not ask for.
+# Arrays assembled through sysfs, in ways that mdadm does not allow.
 
-# make_bare_array <path>...: an array of these, not started, no path in a slot.
+# make_bare_array <path>...: create an array that is not started and has no path in a slot.
 make_bare_array() {
 	local path
 	MD=/dev/md0
@@ -94,7 +94,7 @@ make_bare_array() {
 }
 
 clear_array() {
-	# Not while udev has it open.
+	# Clearing fails while udev has the array open.
 	wait_for_udev
 	wait_for run_quietly in_md array_state clear
 	wait_for gone "/sys/block/${MD##*/}"

@@ -1,14 +1,14 @@
-# Sourced by the tests of group `build`, after tests/lib.sh: they build the module
-# in the root of $KERNEL, each in a copy of the sources of its own.
+# Helpers for the tests of group build; source tests/lib.sh first.  These tests build the module
+# in the root of $KERNEL, each in its own copy of the sources.
 # shellcheck shell=bash
 
 # shellcheck source=tests/vm/common.sh
 . tests/vm/common.sh
 
-# For tests/run, which reads the declarations without a kernel.
+# tests/run reads the declarations without a kernel, with these unset.
 KERNEL=${KERNEL-} WORK=${WORK-}
 
-MODULE=$WORK/module		# the copy; /mnt inside the root
+MODULE=$WORK/module		# the copy of the sources; /mnt inside the root
 LOG=$WORK/make.log
 OVER=				# a folder that hides or replaces files of the root
 RELEASE=$(release_of "$KERNEL")
@@ -29,26 +29,27 @@ run_make() {
 
 make_module() {
 	run_make "$@" || fail_with_log "make $* failed"
-	[[ -f $MODULE/multipath.ko ]] || fail_with_log "make $* gave no multipath.ko"
+	[[ -f $MODULE/multipath.ko ]] || fail_with_log "make $* did not produce multipath.ko"
 }
 
-# The build must stop, and the last word of ours must be one line like this.
+# make_stops_with <pattern> [make argument]...: assert that the build stops with exactly one line
+# of ours, which matches.
 make_stops_with() {
 	local pattern=${1//+/[+]} line		# releases have a +
 	shift
 
-	! run_make "$@" || fail "make $* succeeded, but should have stopped with: $pattern"
+	! run_make "$@" || fail "make $* succeeded; expected it to stop with: $pattern"
 	line=$(grep '^multipath: ' "$LOG") || :
 	[[ $(wc --lines <<<"$line") -eq 1 && $line =~ $pattern ]] ||
-		fail_with_log "expected: one line with: $pattern" "got:      ${line:-no line of ours}"
-	[[ ! -e $MODULE/multipath.ko ]] || fail "make $* stopped, but there is a multipath.ko"
+		fail_with_log "expected: one line with: $pattern" "got:      ${line:-no line that begins with multipath:}"
+	[[ ! -e $MODULE/multipath.ko ]] || fail "make $* stopped but produced multipath.ko"
 }
 
 fail_with_log() {
 	fail "$@" "$(tail --lines=10 "$LOG")"
 }
 
-# hide <path in the root>: as if the package that has it were not installed.
+# hide <path in the root>: hide a file, as if its package were not installed.
 hide() {
 	OVER=$WORK/over
 	mkdir -p "$OVER/$(dirname "$1")"
@@ -64,10 +65,10 @@ module_field() {
 	modinfo --field="$1" "$MODULE/multipath.ko"
 }
 
-# assert_no_warning [files that count]
+# assert_no_warning [pattern of the files to check]
 assert_no_warning() {
 	! grep --ignore-case "${1-}.*warning" "$LOG" >"$WORK/warnings" ||
-		fail "the compiler warned:" "$(head --lines=10 "$WORK/warnings")"
+		fail "compiler warnings:" "$(head --lines=10 "$WORK/warnings")"
 }
 
 have_option() {

@@ -1,18 +1,19 @@
-# Sourced by tests of group debug, after tests/lib.sh: kernels that look, memory that is refused.
+# Helpers for the tests of group debug, for debug kernels and failed allocations; source
+# tests/lib.sh first.
 # shellcheck shell=bash
 
 FAULTS=(/sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc)
 
-# One of tests/vm/debug-kernels.
+# Skip unless the kernel is one of tests/vm/debug-kernels.
 looks_for_mistakes() {
-	[[ $(uname -r) == *-@(debug|races) ]] || SKIP_REASONS+=("kernel $(uname -r) does not look for mistakes")
+	[[ $(uname -r) == *-@(debug|races) ]] || SKIP_REASONS+=("kernel $(uname -r) is not a debug kernel")
 }
 
 can_refuse_memory() {
-	[[ -d ${FAULTS[0]} ]] || SKIP_REASONS+=("kernel $(uname -r) refuses no memory")
+	[[ -d ${FAULTS[0]} ]] || SKIP_REASONS+=("kernel $(uname -r) has no fault injection")
 }
 
-# set_fault <attribute> <value>: for all kinds of allocation
+# set_fault <attribute> <value>: set it for all kinds of allocation.
 set_fault() {
 	local folder
 	for folder in "${FAULTS[@]}"; do
@@ -20,7 +21,7 @@ set_fault() {
 	done
 }
 
-# None is refused any more, and all is as at boot but for what it says of it.
+# Stop failing allocations and restore the settings of boot time, except for verbose.
 no_faults() {
 	set_fault probability 0
 	set_fault task-filter N
@@ -29,10 +30,10 @@ no_faults() {
 	set_fault ignore-gfp-wait Y
 }
 
-# Which allocations can be refused, from now on: all.  None is refused yet.
+# Prepare to fail allocations of all kinds.  None fails yet.
 allow_faults() {
 	defer no_faults
-	# What it says of each would be badness.
+	# The runner would report each message as badness.
 	set_fault verbose 0
 	set_fault times -1
 	set_fault min-order 0
@@ -44,7 +45,7 @@ for_anyone() {
 	set_fault require-end 0xffffffffffffffff
 }
 
-# Only those that our module makes, or that are made for it further down.
+# Fail only allocations made by our module or by functions that it calls.
 only_for_our_module() {
 	local start size
 	start=$(</sys/module/multipath/sections/.text)
@@ -53,7 +54,7 @@ only_for_our_module() {
 	set_fault require-end "$(printf '%#x' $((start + size)))"
 }
 
-# Only records for I/O: 100 % of these can be refused without harm to others.
+# Fail only allocations of I/O records.  Even at 100 %, no other code is affected.
 only_records() {
 	defer slab_faults 0
 	slab_faults 1
@@ -64,9 +65,9 @@ slab_faults() {
 	echo "$1" >/sys/kernel/slab/mp_io/failslab
 }
 
-# write_without <n> <file> <text>: write it, while the n-th allocation that this
-# takes is refused.  ERROR is empty if that went well all the same; REFUSED is empty if there
-# were less than n.  Only built-ins between the two, as programs allocate more.
+# write_without <n> <file> <text>: write to a file while its n-th allocation fails.  ERROR is empty
+# if the write succeeds anyway; REFUSED is empty if there are fewer than n allocations.  Uses only
+# built-ins in between, because programs allocate more.
 # shellcheck disable=SC2034
 write_without() {
 	local - nth left

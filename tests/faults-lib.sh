@@ -1,11 +1,11 @@
-# Sourced by the tests of group faults.
+# Helpers for the tests of group faults.
 # shellcheck shell=bash
 #
-# All kinds of I/O go to the array at once, each to a place of its own, while the
-# test makes a fault.  A failure names the kind.
+# The tests send all kinds of I/O to the array at once, each kind to its own area, and inject a
+# fault.  A failure names the kind of I/O.
 
-# What fio does, in rounds of a few seconds: <kind> <where> <how much> <option>...
-# The first megabyte is only read.
+# fio's jobs, in rounds of a few seconds: <kind> <offset> <size> <option>...  The first megabyte is
+# only read.
 KINDS='
 reads		0	512k	rw=randread ioengine=libaio iodepth=4
 nowait		0	512k	rw=randread ioengine=io_uring iodepth=4 nowait=1 ignore_error=EAGAIN
@@ -17,7 +17,7 @@ fsync		9M	256k	rw=randwrite ioengine=psync fsync=4
 buffered	10M	512k	rw=randwrite ioengine=psync direct=0 fsync=16
 large		12M	2M	rw=randwrite ioengine=libaio iodepth=4 bs=512k verify_interval=64k rate_iops=4
 '
-# What has no verify in fio is done by programs: discard and zeroes, from here on.
+# fio cannot verify discard and write zeroes, so other programs do, from this offset on.
 ZEROED_FROM=$((16 << 20))
 ZEROED_SIZE=$((256 << 10))
 
@@ -26,8 +26,8 @@ needs_for_all_io() {
 	have_program blkdiscard
 }
 
-# The job file.  What is written differs from round to round, so that a block of an
-# older round is seen as wrong.
+# Print fio's job file.  The data written differs in each round, so a block with data from an older
+# round fails verification.
 all_io_jobs() {
 	local kind where size options
 	cat <<-END
@@ -51,8 +51,8 @@ all_io_jobs() {
 	done <<<"$KINDS"
 }
 
-# start_all_io: in the background, round after round, until finish_all_io.  An error
-# or a wrong byte ends it, and fails the test there.
+# start_all_io: send all kinds of I/O in the background, round after round, until finish_all_io.
+# An error or a wrong byte stops the I/O, and the next helper that checks it fails the test.
 start_all_io() {
 	all_io_jobs >"$WORK/jobs"
 	head --bytes="$ZEROED_SIZE" /dev/zero >"$WORK/zeroes"
@@ -85,12 +85,12 @@ zeroing_rounds() {
 			zero_by discard || return
 		fi
 		zero_by zeroout || return
-		# To start all these programs is most of what this machine has to do.
+		# Starting all these programs takes most of the machine's CPU time.
 		last 1
 	done
 }
 
-# zero_by <discard|zeroout>: a place that had data is all zeroes then.
+# zero_by <discard|zeroout>: write data, zero it, and check that it reads back as zeroes.
 zero_by() {
 	local options=(--offset "$ZEROED_FROM" --length "$ZEROED_SIZE")
 	[[ $1 == discard ]] || options+=(--zeroout)
@@ -104,7 +104,7 @@ zero_by() {
 	return 1
 }
 
-# The round that runs now has ended, or there was an error.
+# Wait until the current round has ended, or fail if there was an error.
 wait_for_round() {
 	local rounds
 	mapfile -t rounds <"$WORK/rounds"
@@ -124,9 +124,8 @@ all_io_runs() {
 	is_running "$FIO" && is_running "$ZEROING"
 }
 
-# Some I/O more and the end of this round, which reads all back; then all is checked
-# that has to hold after any fault: no error, nothing wrong, nothing still in flight,
-# the array stops.
+# Let some more I/O run and wait for the end of the round, which reads everything back.  Then check
+# what must hold after any fault: no error, no wrong data, nothing in flight, and the array stops.
 finish_all_io() {
 	wait_for_io 300
 	collect_all_io
@@ -140,15 +139,15 @@ collect_all_io() {
 	wait_for 60 all_io_ended
 	wait "$FIO" || status=$?
 	cat "$WORK/fio.log" "$WORK/zeroing.log"
-	[[ $status -eq 0 ]] || fail "expected: no error of any kind of I/O" \
+	[[ $status -eq 0 ]] || fail "expected: no errors in any kind of I/O" \
 		"got:      $(failed_kinds)" "$(grep -E '^fio:|^verify:' "$WORK/fio.log" | head -n 3)"
-	wait "$ZEROING" || fail "expected: discard and write zeroes without an error" \
+	wait "$ZEROING" || fail "expected: discard and write zeroes without errors" \
 		"got:      $(tail -n 3 "$WORK/zeroing.log")"
 	FIO=
 	ZEROING=
 }
 
-# Of the last round: its first error ends it.
+# Print the kinds of I/O that failed in the last round; the first error ends it.
 failed_kinds() {
 	sed --quiet 's/^\([a-z_]*\): (groupid=.*err= *\([1-9][0-9]*\).*/\1 (error \2)/p' "$WORK/fio.log" | xargs
 }
@@ -164,7 +163,7 @@ end_all_io() {
 	[[ -z ${ZEROING:-} ]] || wait_for not_running "$ZEROING"
 }
 
-# fault_each_path: each path in turn is pulled while all I/O goes over it.
+# fault_each_path: pull each path in turn under all kinds of I/O.
 fault_each_path() {
 	local path
 	for path in "${PATHS[@]}"; do
@@ -177,7 +176,7 @@ fault_each_path() {
 	assert_active_paths "$MD" "${#PATHS[@]}"
 }
 
-# No I/O is counted as in flight, and the array can be stopped.
+# Assert that no I/O is counted as in flight and that the array can be stopped.
 assert_settled() {
 	local device
 	for device in "$MD" "${PATHS[@]}"; do
@@ -187,12 +186,12 @@ assert_settled() {
 	stop_array
 }
 
-# scsi_debug <opts|every_nth> <value>: its faults are the same for all its disks.
+# scsi_debug <opts|every_nth> <value>: inject faults.  They apply to all disks of scsi_debug.
 scsi_debug() {
 	echo "$2" >"/sys/bus/pseudo/drivers/scsi_debug/$1"
 }
 
-# allow_no_retries <path>: what sd would try again comes up as an error at once.
+# allow_no_retries <path>: make sd report errors immediately instead of retrying.
 allow_no_retries() {
 	local disk
 	for disk in "/sys/block/$(name_of "$1")"/device/scsi_disk/*; do
@@ -201,18 +200,18 @@ allow_no_retries() {
 }
 
 # ---------------------------------------------------------------------------
-# Answers of the disk itself, which are the same over each path.
+# Errors of the disk itself, which are the same on each path.
 
-# ends_with <errno's words> <number of tries> <dd option>...: on the array, within
-# 5 s, over the first path alone, and no path is lost.  After trace_block
-# block_bio_remap.
+# ends_with <text of the errno> <number of tries> <dd option>...: run dd on the array.  Assert that
+# it ends within 5 s, uses only the first path, and fails no path.  Call trace_block
+# block_bio_remap first.
 ends_with() {
 	local words=$1 tries=$2 began=$SECONDS output
 	shift 2
 
 	echo >/sys/kernel/tracing/trace
 	output=$(LC_ALL=C dd status=none "$@" 2>&1 || :)
-	assert_match "dd's words" "$words" "$output"
+	assert_match "dd's error message" "$words" "$output"
 	((SECONDS - began <= 5 * TIME_SCALE)) ||
 		fail "expected: dd $* ends within 5 s" "got:      $((SECONDS - began)) s"
 	assert_equal "tries of dd $*" "$tries" "$(tries "${PATHS[0]}")"
@@ -228,11 +227,11 @@ needs_for_file_system() {
 	have_module "$1"
 }
 
-# What is copied: nothing that is changed meanwhile.
+# The trees to copy: files that do not change during the test.
 TREES=(/etc /usr/include/asm-generic)
 COPIES=2
 
-# copy_trees_under_faults <file system>: onto the array, while its paths fail in turn.
+# copy_trees_under_faults <file system>: copy to the array while its paths fail in turn.
 copy_trees_under_faults() {
 	local copier path turn=0
 
@@ -245,7 +244,7 @@ copy_trees_under_faults() {
 		path=${PATHS[turn++ % 2]}
 		prefer_path "$path"
 		pull_path "$path"
-		# The copy may be at its end.
+		# The copy may have ended already, so cause I/O here.
 		sync --file-system "$WORK/mnt"
 		touch "$WORK/mnt/turn$turn"
 		sync --file-system "$WORK/mnt"
@@ -271,7 +270,7 @@ unmount() {
 	! mountpoint --quiet "$WORK/mnt" || wait_for run_quietly umount "$WORK/mnt"
 }
 
-# compare_trees <file system>: what is read from the disk is what was copied.
+# compare_trees <file system>: compare the copies on the disk with the originals.
 compare_trees() {
 	local i tree
 	mount -t "$1" -o ro "$MD" "$WORK/mnt"
@@ -284,14 +283,14 @@ compare_trees() {
 }
 
 # ---------------------------------------------------------------------------
-# Errors that scsi_debug makes up for one disk, from 6.7 on.
+# Errors that scsi_debug injects for a single disk, from 6.7 on.
 
 needs_error_injection() {
-	! kernel_older_than 6.7 || SKIP_REASONS+=("scsi_debug of $(uname -r) can't make up errors for one disk")
+	! kernel_older_than 6.7 || SKIP_REASONS+=("scsi_debug of $(uname -r) can't inject errors for a single disk")
 }
 
-# inject <path> <opcode> <host byte> <status> <sense key> <asc> <ascq>: all commands of
-# this opcode, or of all (0xff), end so.
+# inject <path> <opcode> <host byte> <status> <sense key> <asc> <ascq>: make all commands with this
+# opcode, or all commands (0xff), end with this result.
 inject() {
 	printf '2 1 %s %s 0 %s %s %s %s\n' "${@:2}" >"$(injections "$1")"
 }

@@ -1,29 +1,29 @@
-# Sourced by every test: the helpers.  tests/README.md says what a test is.
+# Helpers for the tests; every test sources this file.  tests/README.md explains how to write one.
 # shellcheck shell=bash
 #
-# A helper that makes something also registers its undo, so that a test has no
-# clean-up of its own.  Nothing here waits for time: it waits for conditions.
-# Seconds are seconds under KVM, and TIME_SCALE times longer under emulation.
+# A helper that creates something also registers its undo, so tests have no clean-up code.
+# Helpers wait for conditions, never for a fixed time.  Times are in seconds under KVM;
+# emulation multiplies them by TIME_SCALE.
 
 # shellcheck disable=SC2034
 DESCRIPTION=
 # shellcheck disable=SC2034
 TIMEOUT=30
-# vm: in the virtual machine.  root: on the host, once per kernel (KERNEL names
-# it).  host: on the host, once.
+# vm: in the virtual machine.  root: on the host, once per kernel, with the kernel's name in
+# KERNEL.  host: on the host, once.
 # shellcheck disable=SC2034
 WHERE=vm
-# Of the virtual machine.  Two where races are what is tested: as emulated CPUs wait for
-# each other, and not only in their guest, that costs more than twice as much.
+# CPUs of the virtual machine.  Tests for races need two.  Emulated CPUs also wait for each
+# other in the emulator, so two CPUs more than double the cost.
 # shellcheck disable=SC2034
 CPUS=1
 
 TIME_SCALE=${TIME_SCALE:-1}
-# Notes for the runner; tests/one-test sets the folder.
+# tests/one-test sets the folder in which a test leaves its log and its files for the runner.
 FOLDER=${FOLDER:-$PWD}
 SKIP_REASONS=()
 UNDO=()
-# Where the links of /dev/mapper lead.
+# Targets of the links in /dev/mapper.
 declare -A DM_DEVICE=()
 
 requires() {
@@ -31,7 +31,7 @@ requires() {
 }
 
 # ---------------------------------------------------------------------------
-# Requirements, for requires(): what is missing becomes the reason of the skip.
+# Requirements, for requires().  Each missing item becomes a reason for the skip.
 
 have_program() {
 	command -v "$1" >/dev/null || SKIP_REASONS+=("no program $1")
@@ -46,9 +46,9 @@ kernel_older_than() {
 }
 
 # ---------------------------------------------------------------------------
-# Verdicts.
+# Results.
 
-# fail <line>...: the lines are shown with the verdict.
+# fail <line>...: fail the test; the runner shows these lines.
 fail() {
 	printf '%s\n' "$@" | tee -a "$FOLDER/reason"
 	exit 1
@@ -75,8 +75,8 @@ assert_fails() {
 	! "$@" || fail "expected: '$*' fails" "got:      it succeeds"
 }
 
-# wait_for [seconds] <command>...: until the command succeeds.  What it prints is
-# shown as what we got when it does not in time (10 s unless told).
+# wait_for [seconds] <command>...: wait until the command succeeds, 10 s by default.  On timeout,
+# fail and show what the command printed.
 wait_for() {
 	local - limit=10 got began=$SECONDS
 	set +x
@@ -93,13 +93,13 @@ wait_for() {
 	done
 }
 
-# A tenth of a second, without a program to start: those are dear in emulation.
+# Sleep a tenth of a second.  Starting a program such as sleep is expensive in emulation.
 exec {NAP}<> <(:)
 nap() {
 	read -r -t 0.1 -u "$NAP" _ || :
 }
 
-# last <seconds>: only where the time is what is tested.
+# last <seconds>: sleep.  Only for tests of time itself.
 last() {
 	last_until $((${EPOCHREALTIME/./} + $1 * 1000000))
 }
@@ -113,7 +113,7 @@ last_until() {
 	done
 }
 
-# Predicates for wait_for; each prints what it sees.
+# Predicates for wait_for.  Each prints the value that it compares.
 
 # equals <expected> <command>...
 equals() {
@@ -150,14 +150,14 @@ there() {
 	[[ -e $1 ]] || { echo "no $1"; return 1; }
 }
 
-# What the kernel said since the test began, of this module.
+# Print this module's kernel log lines since the test began.
 kernel_words() {
 	dmesg | awk '/ md-multipath test / { words = "" }
 		/md\/multipath/ { words = words $0 "\n" }
 		END { printf "%s", words }'
 }
 
-# Run a command whose output matters only when it fails.
+# Run a command and print its output only if it fails.
 run_quietly() {
 	local output
 	output=$("$@" 2>&1) || {
@@ -167,8 +167,8 @@ run_quietly() {
 	}
 }
 
-# defer <command>...: do it when the test ends, however it ends; last come, first
-# served.
+# defer <command>...: run a command when the test ends, whatever its result.  The last command
+# deferred runs first.
 defer() {
 	UNDO=("$(printf '%q ' "$@")" "${UNDO[@]}")
 }
@@ -177,7 +177,7 @@ defer() {
 run_deferred() {
 	local command failed=0
 	for command in "${UNDO[@]}"; do
-		# In a subshell of its own, as what fails there calls exit.
+		# In a subshell: a helper that fails calls exit.
 		(eval "$command") || {
 			echo "undo failed: $command" | tee -a "$FOLDER/reason"
 			failed=1
@@ -187,9 +187,9 @@ run_deferred() {
 }
 
 # ---------------------------------------------------------------------------
-# Paths: several block devices that are one disk.  PATHS has their names.
+# Paths: several block devices that lead to one disk.  PATHS has their names.
 
-# A size as MiB: 64M, 1G or a number of MiB.
+# mib <size>: print a size in MiB.  The size is 64M, 1G or a number of MiB.
 mib() {
 	case $1 in
 	*G)	echo $((${1%G} * 1024)) ;;
@@ -198,14 +198,14 @@ mib() {
 	esac
 }
 
-# udevd has been seen to hang up on who asks, and to answer the next time.
+# udevd sometimes closes the connection instead of answering; the next attempt then succeeds.
 wait_for_udev() {
 	local try
 	for try in 1 2 3; do
 		! udevadm settle --timeout=$((20 * TIME_SCALE)) || return 0
 		last 1
 	done
-	echo "udev did not settle, or does not answer" >>"$FOLDER/reason"
+	echo "udev did not settle, or does not respond" >>"$FOLDER/reason"
 	return 1
 }
 
@@ -213,7 +213,7 @@ mount_configfs() {
 	mountpoint --quiet /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
 }
 
-# A device that udev or a closing program still holds is free in a moment.
+# Removal can fail for a moment, while udev or a program that is closing still holds a device.
 remove_module() {
 	! is_loaded "$1" || wait_for run_quietly modprobe --remove "$1"
 }
@@ -226,20 +226,20 @@ version_of_sources() {
 	sed --quiet 's/^#define MP_VERSION[[:space:]]*"\(.*\)"$/\1/p' multipath.c
 }
 
-# The kernel's own driver of this level; only 6.1 has one.
+# Print the file of the kernel's own driver for this level, if any.  Only 6.1 has one.
 in_tree_driver() {
 	find "/lib/modules/$(uname --kernel-release)/kernel/drivers/md" -name 'multipath.ko*'
 }
 
-# Instead of ours.
+# Load the kernel's own driver instead of ours.
 insert_in_tree() {
 	remove_module multipath
 	modprobe md_mod
 	insmod "$(in_tree_driver)"
 }
 
-# make_paths <n> <size> [scsi_debug option=value]...: n SCSI disks on n hosts over
-# one store, with one identity.
+# make_paths <n> <size> [scsi_debug option=value]...: create n SCSI disks on n hosts.  They share
+# one store and one identity.
 make_paths() {
 	local number=$1 size=$2
 	shift 2
@@ -254,7 +254,7 @@ make_paths() {
 	assert_equal "number of paths" "$number" "${#PATHS[@]}"
 }
 
-# By adapter, so that PATHS[0] is on the first host.
+# Print the disks in the order of their adapters, so that PATHS[0] is on the first host.
 scsi_debug_disks() {
 	local disk
 	for disk in /sys/bus/pseudo/devices/adapter*/host*/target*/*/block/*; do
@@ -266,25 +266,25 @@ count_scsi_debug_disks() {
 	scsi_debug_disks | wc --lines
 }
 
-# What dm paths lead to.
+# The device under the dm paths.
 DM_STORE=/dev/ram0
 
-# make_ram_disks <n> <size>: /dev/ram0 and on
+# make_ram_disks <n> <size>: create /dev/ram0 and following.
 make_ram_disks() {
 	defer remove_module brd
 	modprobe brd rd_nr="$1" rd_size=$(($(mib "$2") * 1024)) max_part=0
 	wait_for there "/dev/ram$(($1 - 1))"
 }
 
-# make_dm_paths <n> <size>: n dm-linear devices over one RAM disk, for error
-# tables and for hangs.  They have no identity.
+# make_dm_paths <n> <size>: create n dm-linear devices over one RAM disk, for tests that load
+# error tables or hang a path.  They have no unique ID.
 make_dm_paths() {
 	make_ram_disks 1 "$2"
 	DM_STORE=/dev/ram0
 	lay_dm_paths "$1"
 }
 
-# lay_dm_paths <n>: n dm-linear devices over DM_STORE, whatever it is.
+# lay_dm_paths <n>: create n dm-linear devices over DM_STORE.
 lay_dm_paths() {
 	local i tables=()
 	for ((i = 0; i < $1; i++)); do
@@ -293,7 +293,7 @@ lay_dm_paths() {
 	lay_dm_targets "${tables[@]}"
 }
 
-# lay_dm_targets <target>...: a device each, of the size of DM_STORE
+# lay_dm_targets <target>...: create one dm device per target, each as large as DM_STORE.
 lay_dm_targets() {
 	local path sectors target
 
@@ -322,27 +322,27 @@ is_dm() {
 	[[ $1 == /dev/mapper/* ]]
 }
 
-# The kernel's name of a device: sda, dm-0, md0.
+# Print the kernel's name for a device: sda, dm-0, md0.
 name_of() {
 	local device=${DM_DEVICE[$1]:-$1}
 	[[ ! -L $device ]] || device=$(readlink --canonicalize "$1")
 	echo "${device##*/}"
 }
 
-# swap_table <dm name> <table>: under I/O.  --nolockfs: freezing a file system
-# would write to the path.
+# swap_table <dm name> <table>: replace a table under I/O.  Without --nolockfs, freezing a file
+# system would write to the path.
 swap_table() {
 	dmsetup load "$1" --table "$2"
 	dmsetup suspend --nolockfs "$1"
 	dmsetup resume --noudevsync "$1"
 }
 
-# resize_path <dm path> <sectors>: what the kernel knows after a rescan
+# resize_path <dm path> <sectors>: change the size that the kernel reports, as a rescan does.
 resize_path() {
 	swap_table "${1##*/}" "0 $2 linear $DM_STORE 0"
 }
 
-# pull_path <path>: every I/O to it fails from now on.
+# pull_path <path>: make all I/O to a path fail.
 pull_path() {
 	if is_dm "$1"; then
 		swap_table "${1##*/}" "0 $(blockdev --getsz "$1") error"
@@ -359,7 +359,7 @@ plug_path() {
 	fi
 }
 
-# break_sectors <dm path> <first> <number>: I/O to these ends with an I/O error
+# break_sectors <dm path> <first> <number>: make I/O to these sectors fail with an I/O error.
 break_sectors() {
 	local size before=
 	size=$(blockdev --getsz "$1")
@@ -369,7 +369,7 @@ break_sectors() {
 		$(($2 + $3)) $((size - $2 - $3)) linear $DM_STORE $(($2 + $3))"
 }
 
-# hang_path <dm path>: I/O to it gets no answer, until release_path.
+# hang_path <dm path>: hold all I/O to a path without completing it, until release_path.
 hang_path() {
 	defer release_path "$1"
 	dmsetup suspend --nolockfs --noflush "${1##*/}"
@@ -382,8 +382,8 @@ release_path() {
 # ---------------------------------------------------------------------------
 # Arrays.  MD is the array's device.
 
-# create_array [mdadm option]... <path>...: as MD, or as /dev/md0.  --build unless
-# --create is the first option; then with METADATA, or 1.2.
+# create_array [mdadm option]... <path>...: create MD, by default /dev/md0, with --build.  If the
+# first option is --create, use that instead, with metadata METADATA or 1.2.
 create_array() {
 	local mode=(--build) options=()
 
@@ -392,7 +392,7 @@ create_array() {
 	--create)
 		shift
 		mode=(--create --run --metadata="${METADATA:-1.2}")
-		# From 6.8 on md core has to be told of such superblocks before it sees one.
+		# Since 6.8, md core accepts such superblocks only while the module is loaded.
 		modprobe multipath ;;
 	esac
 	while [[ $1 == -* ]]; do
@@ -408,7 +408,7 @@ create_array() {
 	wait_for_udev
 }
 
-# Also for an array that a test has stopped already.
+# Does nothing if the test has already stopped the array.
 stop_array() {
 	local md=${1:-$MD}
 	[[ -e /sys/block/${md##*/}/md ]] || return 0
@@ -417,7 +417,7 @@ stop_array() {
 	wait_for gone "/sys/block/${md##*/}/md"
 }
 
-# The array's lines in /proc/mdstat, on one line.
+# Print the array's lines of /proc/mdstat as one line.
 mdstat_line() {
 	local md=${1:-$MD}
 	awk -v name="${md##*/}" '
@@ -427,12 +427,13 @@ mdstat_line() {
 	' /proc/mdstat
 }
 
-# Of one with superblocks, as mdadm.conf has it.
+# Print the UUID of an array with superblocks, in the format of mdadm.conf.
 uuid_of_array() {
 	mdadm --detail --export "$MD" | sed --quiet 's/^MD_UUID=//p'
 }
 
-# The path that md core writes the superblock to, up to 6.7; later it writes to all.
+# Print the path that md core writes the superblock through, up to 6.7.  Later kernels write it
+# through all paths.
 first_in_mdstat() {
 	local path
 	for path in "${PATHS[@]}"; do
@@ -440,18 +441,18 @@ first_in_mdstat() {
 	done
 }
 
-# The m of [n/m].
+# Print m of the [n/m] in /proc/mdstat.
 active_paths() {
 	mdstat_line "$1" | sed --quiet 's/.*\[[0-9]*\/\([0-9]*\)\].*/\1/p'
 }
 
-# assert_active_paths <md> <expected>: at once or in a moment.
+# assert_active_paths <md> <expected>: wait until the array has this number of active paths.
 assert_active_paths() {
 	wait_for equals "$2" active_paths "$1"
 }
 
-# path_state <path> [flag]: md's flags of a path, as in in_sync,write_mostly; with
-# a flag, whether it has that one.
+# path_state <path> [flag]: print md's flags of a path, such as in_sync,write_mostly.  With a
+# flag, succeed only if the path has that flag.
 path_state() {
 	local state=
 	read -r state 2>/dev/null <"/sys/block/${MD##*/}/md/dev-$(name_of "$1")/state" || :
@@ -460,12 +461,12 @@ path_state() {
 	[[ $# -eq 1 || ,$state, == *,"$2",* ]]
 }
 
-# The id of a SCSI disk, as the kernel knows it: naa.33333330000007d0
+# Print the unique ID of a SCSI disk, as the kernel knows it: naa.33333330000007d0
 id_of() {
 	cat "/sys/block/$(name_of "$1")/device/wwid"
 }
 
-# A column of /sys/block/*/stat by its name.
+# Print one column of /sys/block/*/stat, by name.
 # io_count <device> <reads|read_sectors|writes|write_sectors|in_flight|...>
 io_count() {
 	local names=(reads read_merges read_sectors read_ms
@@ -478,7 +479,7 @@ io_count() {
 	done
 }
 
-# trace_block <event>: note what the block layer does, until the test ends.
+# trace_block <event>: trace an event of the block layer until the test ends.
 trace_block() {
 	defer disable_trace "$1"
 	echo >/sys/kernel/tracing/trace
@@ -489,27 +490,27 @@ disable_trace() {
 	echo 0 >"/sys/kernel/tracing/events/block/$1/enable"
 }
 
-# traced <extended regular expression>: number of notes that match.
+# traced <extended regular expression>: print the number of matching trace lines.
 traced() {
 	grep --count --extended-regexp "$1" /sys/kernel/tracing/trace || :
 }
 
-# The number of a device as the block layer's notes have it: 8,0.
+# Print a device's number as in the block layer's trace events: 8,0.
 number_of() {
 	tr : , <"/sys/block/$(name_of "$1")/dev"
 }
 
-# tries <path>: how often the array sent it something, since trace_block block_bio_remap
+# tries <path>: print how many bios the array sent to a path since trace_block block_bio_remap.
 tries() {
 	traced "block_bio_remap: $(number_of "$1") .* <- \($(number_of "$MD")\)"
 }
 
-# in_md <attribute> <value>: write to one of the array's files in sysfs.
+# in_md <attribute> <value>: write to one of the array's sysfs files.
 in_md() {
 	echo "$2" >"/sys/block/${MD##*/}/md/$1"
 }
 
-# in_path <path> <attribute> <value>: to one of a path's files there.
+# in_path <path> <attribute> <value>: write to one of a path's sysfs files.
 in_path() {
 	in_md "dev-$(name_of "$1")/$2" "$3"
 }
@@ -519,7 +520,7 @@ set_tunable() {
 	in_md "$1" "$2"
 }
 
-# prefer_path <path>: all others are write-mostly, so I/O goes to this one.
+# prefer_path <path>: send I/O to this path, by making all other paths write-mostly.
 prefer_path() {
 	local path flag
 	for path in "${PATHS[@]}"; do
@@ -529,24 +530,25 @@ prefer_path() {
 	done
 }
 
-# What has failed stays so, until it is brought back: for errors that last a moment,
-# or that no probe meets.
+# Prevent reinstatement by probes, for errors that probes do not encounter or that last only
+# a moment.
 keep_failed_paths_out() {
 	set_tunable probe_interval 3600
 }
 
-# Make a path that has failed work again, without waiting until it is probed.
+# Repair a failed path and reinstate it immediately instead of at the next probe.
 bring_back() {
 	plug_path "$1"
 	wait_for reinstated "$1"
 }
 
-# A path that is probed at this moment is reinstated only when that has failed.
+# While a probe of the path is in flight, a write to reinstate only takes effect if that probe
+# fails.
 reinstated() {
 	path_state "$1" in_sync || { in_md reinstate "$(name_of "$1")" && path_state "$1" in_sync; }
 }
 
-# Pull each path in turn while I/O goes over it, and bring it back.
+# Under I/O, pull each path in turn and reinstate it.
 pull_each_path() {
 	local path
 	for path in "${PATHS[@]}"; do
@@ -560,53 +562,53 @@ pull_each_path() {
 }
 
 # ---------------------------------------------------------------------------
-# I/O that knows what it should read.
+# Verified I/O.
 
-# read_block [number]: of the array, past the page cache
+# read_block [number]: read one block of the array with direct I/O.
 read_block() {
 	dd if="$MD" of=/dev/null bs=4k skip="${1:-0}" count=1 iflag=direct status=none
 }
 
-# The array's first block, which was empty
+# Write the array's first block.  The data is zeroes, so an empty disk stays unchanged.
 write_block() {
 	dd if=/dev/zero of="$MD" bs=4k count=1 oflag=direct status=none
 }
 
-# read_nowait <device>: one block, unless the device would have to wait for something
+# read_nowait <device>: read one block; fail instead of waiting.
 read_nowait() {
 	fio --name=nowait --filename="$1" --direct=1 --ioengine=pvsync2 --nowait=1 \
 		--rw=read --bs=4k --number_ios=1 --size=4k --thread --aux-path="$WORK"
 }
 
-# start_verified_io <rw> <engine> [fio option]...: fio on MD, in the background,
-# round after round over the first MiB (or --size), every block read back and
-# compared, until finish_verified_io.  Any error ends it, and fails the test there.
+# start_verified_io <rw> <engine> [fio option]...: run fio on MD in the background, round after
+# round over the first MiB (or --size), until finish_verified_io.  fio reads back and compares
+# every block.  Any error stops fio; the next wait_for_io or finish_verified_io then fails.
 start_verified_io() {
 	local rw=$1 options
-	# The rate leaves some time for the test itself.
+	# The rate limit leaves CPU time for the test itself.
 	options=(--name=verified --filename="$MD" --direct=1 --ioengine="$2" --iodepth=8 --rate_iops=1000
 		--bs=4k --size=1M --verify=crc32c --verify_fatal=1 --verify_state_save=0
 		--thread --aux-path="$WORK" "${@:3}")
 
 	rm -f "$WORK/enough"
 	defer end_verified_io
-	# What reads are compared with has to be written once.
+	# Verified reads need data to compare with, so write it once.
 	[[ $rw != *read ]] || run_quietly fio "${options[@]}" --rw=write --do_verify=0
 	verified_rounds "${options[@]}" --rw="$rw" >"$WORK/fio.log" 2>&1 &
 	FIO=$!
 	wait_for_io 1
 }
 
-# fio ends early, with success, whatever --loops or --time_based say: after one
-# round of verified reads, and after some rounds of both.
+# fio ends early and reports success despite --loops or --time_based: after one round of verified
+# reads, and after some rounds of mixed verified I/O.
 verified_rounds() {
 	until [[ -e $WORK/enough ]]; do
 		fio "$@" --loops=1000000 || was_told_to_end $? || return
 	done
 }
 
-# A signal ends fio with 128, or kills it while it starts.  It has a trigger file,
-# too, but does not always look at it.
+# fio exits with 128 on a signal, or is killed (143) if it is still starting.  fio's own trigger
+# file is not reliable: fio does not always check it.
 was_told_to_end() {
 	[[ -e $WORK/enough && $1 == @(128|143) ]] || return "$1"
 }
@@ -616,7 +618,7 @@ tell_fio_to_end() {
 	pkill --parent "$FIO" || :
 }
 
-# wait_for_io <n>: until the paths were given n more I/Os.
+# wait_for_io <n>: wait until the paths have received n more I/Os.
 wait_for_io() {
 	local path files=() before
 	for path in "${PATHS[@]}"; do
@@ -627,8 +629,8 @@ wait_for_io() {
 	is_running "$FIO" || finish_fio
 }
 
-# Reads and writes, summed over stat files; a path may be away.  Only built-ins, as
-# this is asked often, and fio leaves little time.
+# Print the sum of reads and writes in these stat files; a path's file may be missing.  Uses only
+# built-ins, because it runs often and fio leaves little CPU time.
 ios_in() {
 	local file values sum=0
 	for file in "$@"; do
@@ -646,8 +648,9 @@ io_reached() {
 	! is_running "$FIO" || ((sum >= $1))
 }
 
-# Two rounds more over all blocks (256 writes and 256 reads each, or as many I/Os
-# as told), then the end: what was written during a fault is read back after it.
+# finish_verified_io [number of I/Os]: after two more rounds over all blocks (256 writes and 256
+# reads each) or this number of I/Os, stop fio.  So data written during a fault is read back
+# after it.
 finish_verified_io() {
 	wait_for_io "${1:-1024}"
 	tell_fio_to_end
@@ -660,7 +663,7 @@ finish_fio() {
 	FIO=
 	cat "$WORK/fio.log"
 	[[ $status -eq 0 && -e $WORK/enough ]] ||
-		fail "expected: verified I/O without an error, until told to end" \
+		fail "expected: verified I/O without errors, until stopped" \
 			"got:      fio ended with $status" \
 			"$(grep -E '^fio:|^verify:|err= *[1-9]' "$WORK/fio.log" | head -n 4)"
 }
@@ -671,7 +674,7 @@ end_verified_io() {
 	wait_for not_running "$FIO"
 }
 
-# end_program <process>: of ours, in the background
+# end_program <process>: end one of our background processes.
 end_program() {
 	kill "$1" 2>/dev/null || :
 	wait_for not_running "$1"

@@ -1,4 +1,4 @@
-# Sourced by who needs SCSI disks made of LIO, each with a port of its own.
+# Helpers for tests that need SCSI disks made of LIO, each with its own port.
 # shellcheck shell=bash
 
 LIO=/sys/kernel/config/target
@@ -9,12 +9,12 @@ start_lio() {
 	mount_configfs
 }
 
-# The folder of a port.
+# Print the configfs folder of a port.
 port_of() {
 	echo "$LIO/loopback/naa.600140500000000$1/tpgt_1"
 }
 
-# make_port <number> <LIO's folder of a disk>: that becomes a SCSI disk
+# make_port <number> <configfs folder of a LIO disk>: create a port, which appears as a SCSI disk.
 make_port() {
 	local port
 	port=$(port_of "$1")
@@ -34,7 +34,7 @@ remove_port() {
 	}
 }
 
-# find_lio_paths <number>: PATHS, by port
+# find_lio_paths <number>: set PATHS, in the order of the ports.
 find_lio_paths() {
 	wait_for at_least "$1" count_lio_disks
 	wait_for_udev
@@ -53,7 +53,7 @@ count_lio_disks() {
 	lio_disks | wc --lines
 }
 
-# Without a link nothing gets to the port.
+# Take a port's link down: the port then receives no commands.
 cut_link() {
 	echo offline >"$(port_of "$1")/transport_status"
 }

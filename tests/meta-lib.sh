@@ -1,5 +1,5 @@
-# Sourced by the tests of group `meta`, after tests/lib.sh: they run the runner on
-# the tests in tests/meta/fixtures and look at what it says of them.
+# Helpers for the tests of group meta; source tests/lib.sh first.  These tests run the runner on
+# the tests in tests/meta/fixtures and check its output.
 # shellcheck shell=bash
 
 # shellcheck source=tests/vm/common.sh
@@ -7,8 +7,8 @@
 
 FIRST_KERNEL=$(kernel_names | head -n 1)
 
-# run_fixtures <name>...: RESULT is a file with what tests/run printed, STATUS its
-# status.  No module is built for it, and what hangs does so briefly.
+# run_fixtures <name>...: run these tests.  RESULT is a file with the output of tests/run, STATUS
+# its exit status.  The runner builds no module, and a short time limit ends tests that hang.
 # shellcheck disable=SC2034
 run_fixtures() {
 	RESULT=$WORK/result
@@ -18,18 +18,18 @@ run_fixtures() {
 	cat "$RESULT"
 }
 
-# verdict_of <name>: its line, without the number
+# verdict_of <name>: print a test's result line without its number.
 verdict_of() {
 	sed --quiet --regexp-extended "s|^((not )?ok) [0-9]+ $FIRST_KERNEL t/$1($\| .*)|\1\3|p" "$RESULT"
 }
 
-# assert_verdict <name> <extended regular expression>: else show why it was judged so
+# assert_verdict <name> <extended regular expression>: on failure, show the runner's explanation.
 assert_verdict() {
 	[[ $(verdict_of "$1") =~ $2 ]] ||
 		fail "expected: $1 matches $2" "got:      $(verdict_of "$1")" "$(explanation_of "$1")"
 }
 
-# What was printed below that line.
+# Print the lines below a test's result line.
 explanation_of() {
 	sed --quiet "/ t\/$1\( \|$\)/,/again:/p" "$RESULT"
 }

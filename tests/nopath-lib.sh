@@ -1,9 +1,10 @@
-# Sourced by the tests of group nopath.
+# Helpers for the tests of group nopath.
 # shellcheck shell=bash
 #
-# An array of which no path works keeps its I/O for a while: it is parked.
+# While no path works, the array queues its I/O for a limited time.
 
-# park_io <dd option>...: one direct I/O that waits for a path.  PARKED is its process.
+# park_io <dd option>...: start one direct I/O that is queued until a path works.  PARKED is its
+# process.
 park_io() {
 	defer give_up_parked
 	dd bs=4k count=1 status=none "$@" &
@@ -15,7 +16,7 @@ park_read() {
 	park_io if="$MD" of=/dev/null iflag=direct
 }
 
-# is_parked <process>: its I/O to the array is
+# is_parked <process>: succeed if its I/O to the array is queued.
 is_parked() {
 	local file
 	for file in "/proc/$1"/fd/*; do
@@ -25,7 +26,7 @@ is_parked() {
 	return 1
 }
 
-# In the kernel, uninterruptibly.
+# is_stuck <process>: succeed if it is in uninterruptible sleep in the kernel.
 is_stuck() {
 	local stat
 	read -r stat <"/proc/$1/stat"
@@ -33,12 +34,12 @@ is_stuck() {
 	[[ ${stat##*) } == D* ]]
 }
 
-# finish_parked [status]: it ends now, without an error unless told.
+# finish_parked [status]: assert that the queued I/O completes, by default without an error.
 finish_parked() {
 	local status=0
 	wait_for not_running "$PARKED"
 	wait "$PARKED" || status=$?
-	assert_equal "status of the parked I/O" "${1:-0}" "$status"
+	assert_equal "status of the queued I/O" "${1:-0}" "$status"
 }
 
 give_up_parked() {

@@ -1,15 +1,15 @@
-# Sourced by the tests of group package, after tests/lib.sh: they build the Debian package
-# in the root of $KERNEL, and install it to a copy of that root.
+# Helpers for the tests of group package; source tests/lib.sh first.  These tests build the Debian
+# package in the root of $KERNEL and install it to a copy of that root.
 # shellcheck shell=bash
 
 # shellcheck source=tests/vm/common.sh
 . tests/vm/common.sh
 
-# For tests/run, which reads the declarations without a kernel.
+# tests/run reads the declarations without a kernel, with these unset.
 KERNEL=${KERNEL-} WORK=${WORK-}
 
-SOURCE=$WORK/source		# a copy; /mnt inside the root
-SYSTEM=$WORK/system		# what is not as in the root
+SOURCE=$WORK/source		# a copy of the sources; /mnt inside the root
+SYSTEM=$WORK/system		# the files that differ from the root
 LOG=$WORK/log
 RELEASE=$(release_of "$KERNEL")
 # shellcheck disable=SC2034
@@ -23,12 +23,12 @@ copy_sources() {
 		COPYING scripts packaging "$SOURCE")
 }
 
-# in_system <command>...: as root of the system that the package is for
+# in_system <command>...: run it as root in the system that the package is installed to.
 in_system() {
 	"$VM_DIR/in-root" --into "$SYSTEM" "$KERNEL" "$SOURCE" "$@"
 }
 
-# Its output is the log, and the reason when it fails.
+# Run a command in the system and log its output; show the end of the log if it fails.
 run_in_system() {
 	in_system "$@" >"$LOG" 2>&1 </dev/null || fail "'$*' failed:" "$(tail --lines=20 "$LOG")"
 	cat "$LOG"
@@ -46,12 +46,12 @@ install_package() {
 	run_in_system dpkg --install "out/deb/${PACKAGE}_$1_all.deb"
 }
 
-# The file that modprobe would load.
+# Print the file that modprobe would load.
 module_file() {
 	in_system modinfo --set-version "$RELEASE" --filename multipath 2>/dev/null || :
 }
 
-# module_is <version>: the one of the package, before any other
+# module_is <version>: assert that modprobe would load the package's module, with this version.
 module_is() {
 	assert_match "the module's file" "/updates/dkms/multipath\.ko" "$(module_file)"
 	assert_equal "its version" "$1" \
@@ -59,12 +59,12 @@ module_is() {
 }
 
 # ---------------------------------------------------------------------------
-# A machine that boots as Debian does, with the package, and a disk that outlives it.
+# A machine with the package that boots as Debian does, with a disk that persists between boots.
 
 # shellcheck disable=SC2034
 DISK=$WORK/disk
 
-# in_machine <number of paths> <init> <command>: with the package, and the disk
+# in_machine <number of paths> <init> <command>: boot it with the package and the disk.
 in_machine() {
 	local words
 	words=$(MP_CPUS=1 MP_OVER=$SYSTEM MP_DISK=$DISK MP_PATHS=$1 MP_INIT=$2 MP_LIMIT=$((80 * TIME_SCALE)) \
@@ -73,14 +73,14 @@ in_machine() {
 	echo "$words"
 }
 
-# As tests/vm/initrd-init, for Debian's initramfs, which is made with it.
+# The job of tests/vm/initrd-init, as a script for Debian's initramfs.
 # shellcheck disable=SC2016
 NINE='
 nine() {
 	mount -t 9p -o "trans=virtio,version=9p2000.L,msize=262144,$1" "$2" "$3"
 }
 
-# Until udev has seen a path, for a while.
+# Wait a limited time until udev has processed a path.
 wait_for_path() {
 	for try in 1 2 3 4 5 6 7 8 9 10; do
 		case $(cat /proc/mdstat) in
@@ -115,19 +115,19 @@ make_initramfs() {
 	run_in_system update-initramfs -c -k "$RELEASE"
 }
 
-# in_initramfs_machine <number of paths> <command>: the same, by way of that
+# in_initramfs_machine <number of paths> <command>: the same, with Debian's initramfs.
 in_initramfs_machine() {
 	rm -f "$OUT/$KERNEL/mdstat.initramfs"
 	MP_INITRD=$SYSTEM/boot/initrd.img-$RELEASE MP_LINE="boot=nine init=/src/tests/vm/guest-init" \
 		in_machine "$1" systemd "$2"
 }
 
-# Its /proc/mdstat
+# Print /proc/mdstat as it was in the initramfs.
 in_initramfs() {
 	cat "$OUT/$KERNEL/mdstat.initramfs"
 }
 
-# What there is when local-fs.target is reached.
+# Commands that show the machine's state after local-fs.target.
 # shellcheck disable=SC2016,SC2034
 LOOK='
 set -x

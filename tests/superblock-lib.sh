@@ -1,29 +1,30 @@
-# Sourced by the tests of group superblock.
+# Helpers for the tests of group superblock.
 # shellcheck shell=bash
 
-# What the module changes in how md core reads superblocks, see compat-superblocks.h.
+# The module's hooks into md core's superblock code; see compat-superblocks.h.
 # shellcheck disable=SC2034
 PARAMETERS=/sys/module/multipath/parameters
 
-# Skip where md core needs no help.
+# Skip if md core supports these superblocks by itself.
 needs_help_with_superblocks() {
 	modinfo --parameters multipath | grep --quiet '^superblocks:' ||
-		SKIP_REASONS+=("md core of $(uname --kernel-release) still knows superblocks of this level")
+		SKIP_REASONS+=("md core of $(uname --kernel-release) supports superblocks of this level")
 }
 
-# udev would assemble what it finds on a disk, and paths can't be laid over that.
+# Keep udev from assembling arrays on a disk: paths cannot be created over a disk in use.
 assemble_nothing() {
 	ln --symbolic /dev/null /run/udev/rules.d/64-md-raid-assembly.rules
 	udevadm control --reload
 	udevadm control --ping
 }
 
-# Of the array: clean, read-auto ...
+# Print the array's state: clean, read-auto ...
 array_state() {
 	cat "/sys/block/${MD##*/}/md/array_state"
 }
 
-# states_in_superblock <path>: those of all paths, as in A.A; metadata 0.90 has a table
+# states_in_superblock <path>: print the states of all paths, such as A.A.  Metadata 0.90 has a
+# table of them.
 states_in_superblock() {
 	mdadm --examine "$1" | awk '
 		/Array State/			{ states = $4 }

@@ -1,4 +1,4 @@
-# Sourced by the scripts of this folder: where things are, how they talk.
+# Shared by the scripts of this folder: paths, messages, kernels, apt.
 # shellcheck shell=bash
 
 set -u
@@ -18,8 +18,7 @@ die() {
 	exit 1
 }
 
-# Run a long step: say what it is, keep its output, say how long it took.
-# step <log> <what> <command>...
+# step <log> <what> <command>...: run a long step, log its output, and print its name and duration.
 step() {
 	local log=$1 what=$2 began=$SECONDS
 	shift 2
@@ -27,14 +26,14 @@ step() {
 	say "  $what ..."
 	mkdir -p "${log%/*}"
 	if ! "$@" >"$log" 2>&1 </dev/null; then
-		say "  $what: failed after $((SECONDS - began)) s; the end of $log:"
+		say "  $what: failed after $((SECONDS - began)) s; end of $log:"
 		tail -n 15 "$log" >&2
 		return 1
 	fi
 	say "  $what: $((SECONDS - began)) s"
 }
 
-# The rows of the kernels file, without comments.
+# Print the rows of the kernels file, without comments.
 list_kernels() {
 	grep -Ev '^[[:space:]]*(#|$)' "$VM_DIR/kernels"
 }
@@ -53,7 +52,7 @@ need_kernel() {
 		die "unknown kernel '$1'; tests/vm/kernels has: $(kernel_names | xargs)"
 }
 
-# The same for the kernels that are built here.
+# The same for kernels that are built here.
 list_debug_kernels() {
 	grep -Ev '^[[:space:]]*(#|$)' "$VM_DIR/debug-kernels"
 }
@@ -71,14 +70,14 @@ is_debug_kernel() {
 	[[ -n $(debug_kernel_field "$1" 1) ]]
 }
 
-# One of either.
+# Accept a kernel of either file.
 need_any_kernel() {
 	is_debug_kernel "$1" || [[ -n $(kernel_field "$1" 1) ]] ||
 		die "unknown kernel '$1'; tests/vm/kernels and tests/vm/debug-kernels have: $(
 			{ kernel_names; debug_kernel_names; } | xargs)"
 }
 
-# See to it that this kernel's root is in the cache.
+# Create this kernel's root in the cache if necessary.
 make_any_root() {
 	if is_debug_kernel "$1"; then
 		"$VM_DIR/make-debug-root" "$1"
@@ -91,7 +90,7 @@ root_of() {
 	printf '%s/roots/%s\n' "$MP_CACHE" "$1"
 }
 
-# The release of the one kernel that a root has.
+# Print the release of the single kernel in a root.
 release_of() {
 	local headers
 	headers=$(echo "$(root_of "$1")"/lib/modules/*/build)
@@ -99,8 +98,8 @@ release_of() {
 	printf '%s\n' "${headers##*/}"
 }
 
-# archive_line <deb|deb-src> <suite> [archive]: for sources.list.  The machine's own apt says
-# where packages come from; of archives other than Debian's it may know nothing.
+# archive_line <deb|deb-src> <suite> [archive]: print a line for sources.list.  The address comes
+# from the machine's own apt, which may not know archives other than Debian's.
 archive_line() {
 	local archive=${3:-Debian} uri
 	# shellcheck disable=SC2016
@@ -113,8 +112,8 @@ archive_line() {
 	[[ -z $uri ]] || echo "$1 [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $2 main"
 }
 
-# root_apt <folder> <apt-get's arguments>: the machine's apt-get with the sources that
-# <folder>/sources.list has, a root's; all that apt writes is in the folder, too.
+# root_apt <folder> <apt-get's arguments>: run the machine's apt-get with a root's sources, from
+# <folder>/sources.list.  apt writes only to this folder.
 root_apt() {
 	local state=$1
 	shift
@@ -132,23 +131,23 @@ root_apt() {
 		"$@"
 }
 
-# What tests/vm/make-initrd makes: a folder with vmlinux and initrd.
+# Print the folder that tests/vm/make-initrd makes, with vmlinux and initrd.
 boot_files_of() {
 	printf '%s/boot/%s\n' "$MP_CACHE" "$1"
 }
 
-# Where tests/vm/build leaves this kernel's module.
+# Print the file that tests/vm/build makes for this kernel.
 module_of() {
 	printf '%s/%s/module/multipath.ko\n' "$OUT" "$1"
 }
 
-# /dev/kvm may be there and yet unable to run a kernel.
+# Even if /dev/kvm exists, it may be unable to run a kernel.
 has_kvm() {
 	[[ -w /dev/kvm ]] && grep -Eqw 'vmx|svm' /proc/cpuinfo
 }
 
-# time_scale [kernel]...: how many times slower than a Debian kernel under KVM
-# things are, on the slowest of these.
+# time_scale [kernel]...: print how many times slower than a Debian kernel under KVM the slowest of
+# these kernels is.
 time_scale() {
 	local kernel slowness scale=1 slowest=1
 	[[ -z ${MP_TIME_SCALE:-} ]] || { echo "$MP_TIME_SCALE"; return; }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A plugin for QEMU: how often each piece of the kernel's code is executed, while
- * a number of calls of one kernel function go by.
+ * QEMU plugin that counts how often each block of the kernel's code is executed
+ * during a number of calls of one kernel function.
  *
- * The guest says which function by starting a program (tests/vm/count-from) whose
- * first instruction is at MARK plus the low half of the function's address.  Then
- * SKIP calls are let go, and from there on COUNT calls are counted.  The nth time
- * this happens, <folder>/count.<n> gets lines
+ * The guest selects the function by running a program (tests/vm/count-from) whose
+ * first instruction is at MARK plus the low half of the function's address.  The
+ * plugin skips SKIP calls and then counts during COUNT calls.  The nth time, it
+ * writes <folder>/count.<n> with lines
  *
  *	<address> <instructions executed in the block that begins there>
  *
- * with address 0 for everything that is not the kernel's.
+ * Address 0 stands for everything outside the kernel.
  *
- * QEMU's header is in no Debian package, so what is used of it stands here: it is
- * what all versions of the interface have in common.
+ * No Debian package has QEMU's header.  The declarations below are those that all
+ * versions of the plugin API have in common.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -53,12 +53,12 @@ static struct block *blocks[BUCKETS];
 static const char *folder;
 static uint64_t skip = 24, count = 128;
 
-static uint64_t function;	/* 0: the guest has not said which */
+static uint64_t function;	/* 0: none selected */
 static uint64_t calls;
 static bool counting;
 static int dumps;
 
-/* A block may be translated more than once, and with another length. */
+/* A block may be translated more than once, each time with another length. */
 static struct block *find_block(uint64_t address, uint64_t length)
 {
 	struct block **bucket = &blocks[(address >> 1 ^ length) % BUCKETS];
@@ -157,7 +157,7 @@ static void translated(uint64_t id, struct qemu_plugin_tb *tb)
 	qemu_plugin_register_vcpu_tb_exec_cb(tb, is_mark ? marked : executed, 0, block);
 }
 
-/* The arguments: folder=<folder>. */
+/* Arguments: folder=<folder>. */
 EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv)
 {
 	int i;
@@ -166,7 +166,7 @@ EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc, char **a
 		if (!strncmp(argv[i], "folder=", 7))
 			folder = strdup(argv[i] + 7);
 	if (!folder) {
-		fprintf(stderr, "count: no argument folder=\n");
+		fprintf(stderr, "count: missing argument folder=\n");
 		return -1;
 	}
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
