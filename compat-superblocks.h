@@ -110,10 +110,10 @@ static int mp_missed(void);
  */
 static void mp_log_missed(void)
 {
-	static atomic_t told = ATOMIC_INIT(0);
+	static atomic_t logged = ATOMIC_INIT(0);
 	int missed = mp_missed();
 
-	if (atomic_xchg(&told, missed) != missed)
+	if (atomic_xchg(&logged, missed) != missed)
 		pr_warn("md/multipath: missed %d superblock reads because too many ran at once: stop arrays that lack a path and assemble them again\n",
 			missed);
 }

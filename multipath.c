@@ -71,7 +71,7 @@
 #include "md.h"
 #include "multipath.h"
 
-#define MP_VERSION		"0.5.0"
+#define MP_VERSION		"0.6.0"
 
 /* How long the removal of a path waits for a probe in flight. */
 #define MP_PROBE_GRACE		(HZ / 4)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The data structures of the md personality "multipath", who may touch what,
- * and the functions that each file offers the others
+ * The data structures of the md personality "multipath", the locks that protect them, and
+ * the functions that each file offers the others
  *
  * Locks
  *	reconfig_mutex	md core's.  md core holds it around run, free, hot_add_disk,
@@ -17,7 +17,7 @@
  *			 2. while the caller counts in the path's in_flight (an mp_io does
  *			    from mp_take_path() to mp_put_path()), or
  *			 3. with reconfig_mutex held.
- *			multipath_hot_remove_disk() waits until nobody can choose the path,
+ *			multipath_hot_remove_disk() waits until no CPU can choose the path,
  *			finds in_flight final, clears the pointer and waits once more.
  *
  * In the comments on fields, "lock" is mp_conf::lock, "fixed" means that the field does not
@@ -143,7 +143,7 @@ enum mp_class {
 	MP_FINAL,		/* the disk's or the caller's: passed up, never retried */
 	MP_PATH_ERROR,		/* the path's: the path fails at once, the bio is retried */
 	MP_AMBIGUOUS,		/* unknown: the bio is retried, and the result decides */
-	MP_BUSY,		/* nobody's: the bio is retried */
+	MP_BUSY,		/* neither's: the bio is retried */
 };
 
 /*
@@ -335,7 +335,7 @@ struct mp_cloned_io {
 	struct bio		clone;
 };
 
-/* -------- inline helpers: no file's in particular -------- */
+/* -------- inline helpers that several files use -------- */
 
 static inline bool mp_rdev_live(const struct md_rdev *rdev)
 {
@@ -717,7 +717,7 @@ struct bio *mp_lower_bio(struct mp_io *io);
 bool mp_prepare(struct mp_io *io, struct block_device *bdev);
 
 /**
- * mp_classify() - tell whose fault an error is (R2)
+ * mp_classify() - find out whose fault an error is (R2)
  * @status: how the lower driver ended a bio; not BLK_STS_OK
  * @opf: the bio's flags
  *

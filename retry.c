@@ -386,8 +386,7 @@ static unsigned long mp_next_look(const struct mp_conf *conf)
 /*
  * Wake mddev->thread by releasing reconfig_mutex.  md_wakeup_thread() is not safe here:
  * when the array stops, md core of 6.1 frees that thread while this one still runs.  If
- * somebody else holds the mutex, they wake md's thread when they release it, or are
- * stopping the array.
+ * another task holds the mutex, it wakes md's thread on release, or is stopping the array.
  */
 static void mp_wake_md(struct mp_conf *conf)
 {
