@@ -114,8 +114,8 @@ help:
 	@echo 'make bench       count the instructions per I/O, compared with other drivers (KERNEL=)'
 	@echo 'make bench-profile  count the same per kernel function (KERNEL=)'
 	@echo 'make bench-paths measure the I/O policies, compared with other drivers (KERNEL=)'
-	@echo 'make plot        what who reads sees while paths fail, beside the peers: figures/failures.svg'
-	@echo 'make kernels-table  what works on which kernel, into README.md'
+	@echo 'make plot        plot I/O rates while paths fail, compared with other drivers: docs/figures/failures.svg'
+	@echo 'make kernels-table  test which features work on which kernel, and update docs/kernels.md'
 	@echo 'make lint        run all static checks: see scripts/lint'
 	@echo
 	@echo 'KDIR=<folder>      build for the kernel with this build folder'
