@@ -65,7 +65,7 @@ check-debug:
 	tests/run -k debug -w vm $(TESTS)
 
 # Tests in which two CPUs access the same data.
-RACING := debug/looks-for-races debug/load-and-unload faults/alternate faults/delete-device \
+RACING := debug/kcsan-active debug/load-and-unload faults/alternate faults/delete-device \
 	grow/paths iopolicy/switch-under-faults nopath/many reinstate/at-random reinstate/in-any-order
 
 check-races:

@@ -69,9 +69,9 @@ set_access() {
 	echo "$2" >"$DISK/alua/controller$1/alua_access_state"
 }
 
-# tell_of_access <1: implicit|3: implicit and explicit>: set who may change ALUA states, the array
+# set_access_type <1: implicit|3: implicit and explicit>: set who may change ALUA states, the array
 # alone or also the host.
-tell_of_access() {
+set_access_type() {
 	local group
 	for group in "$DISK"/alua/controller*; do
 		echo "$1" >"$group/alua_access_type"

@@ -1,10 +1,10 @@
 # Helpers for the tests of group badinput.
 # shellcheck shell=bash
 
-# assert_last_word <extended regular expression>: assert on the module's last line in the kernel
+# assert_last_kernel_line <extended regular expression>: assert on the module's last line in the kernel
 # log.
-assert_last_word() {
-	assert_match "last kernel log line" "$1" "$(last_word)"
+assert_last_kernel_line() {
+	assert_match "last kernel log line" "$1" "$(last_kernel_line)"
 }
 
 # refuses_array <extended regular expression> <path>...: assert that no array can be built of these
@@ -16,7 +16,7 @@ refuses_array() {
 	MD=/dev/md0
 	defer stop_array "$MD"
 	assert_fails mdadm --build "$MD" --level=multipath --raid-devices=$# "$@"
-	assert_last_word "$words"
+	assert_last_kernel_line "$words"
 	stop_array
 }
 
@@ -27,7 +27,7 @@ refuses_path() {
 	before=$(mdstat_line)
 
 	"${3:-add_with_mdadm}" "$2"
-	wait_for matches "$1" last_word
+	wait_for matches "$1" last_kernel_line
 	assert_fails path_state "$2" in_sync
 	# Depending on the kernel, md core keeps the device as a spare or drops it.
 	mdadm "$MD" --remove "$2" || :
@@ -46,8 +46,8 @@ add_by_hand() {
 	in_path "$1" slot 1 || :
 }
 
-last_word() {
-	kernel_words | tail -n 1
+last_kernel_line() {
+	kernel_log | tail -n 1
 }
 
 # make_null_disk <name> <configfs attribute=value>...: create a null_blk disk and set DISK to its

@@ -5,11 +5,11 @@
 FAULTS=(/sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc)
 
 # Skip unless the kernel is one of tests/vm/debug-kernels.
-looks_for_mistakes() {
+needs_debug_kernel() {
 	[[ $(uname -r) == *-@(debug|races) ]] || SKIP_REASONS+=("kernel $(uname -r) is not a debug kernel")
 }
 
-can_refuse_memory() {
+needs_fault_injection() {
 	[[ -d ${FAULTS[0]} ]] || SKIP_REASONS+=("kernel $(uname -r) has no fault injection")
 }
 
@@ -22,17 +22,17 @@ set_fault() {
 }
 
 # Stop failing allocations and restore the settings of boot time, except for verbose.
-no_faults() {
+reset_faults() {
 	set_fault probability 0
 	set_fault task-filter N
-	for_anyone
+	reset_stack_filter
 	echo N >"${FAULTS[0]}/cache-filter"
 	set_fault ignore-gfp-wait Y
 }
 
 # Prepare to fail allocations of all kinds.  None fails yet.
-allow_faults() {
-	defer no_faults
+prepare_faults() {
+	defer reset_faults
 	# The runner would report each message as badness.
 	set_fault verbose 0
 	set_fault times -1
@@ -40,13 +40,13 @@ allow_faults() {
 	set_fault ignore-gfp-wait N
 }
 
-for_anyone() {
+reset_stack_filter() {
 	set_fault require-start 0
 	set_fault require-end 0xffffffffffffffff
 }
 
 # Fail only allocations made by our module or by functions that it calls.
-only_for_our_module() {
+fail_only_our_module() {
 	local start size
 	start=$(</sys/module/multipath/sections/.text)
 	read -r _ size _ < <(grep '^multipath ' /proc/modules)
@@ -55,7 +55,7 @@ only_for_our_module() {
 }
 
 # Fail only allocations of I/O records.  Even at 100 %, no other code is affected.
-only_records() {
+fail_only_records() {
 	defer slab_faults 0
 	slab_faults 1
 	echo Y >"${FAULTS[0]}/cache-filter"
@@ -65,11 +65,11 @@ slab_faults() {
 	echo "$1" >/sys/kernel/slab/mp_io/failslab
 }
 
-# write_without <n> <file> <text>: write to a file while its n-th allocation fails.  ERROR is empty
-# if the write succeeds anyway; REFUSED is empty if there are fewer than n allocations.  Uses only
+# write_with_failed_allocation <n> <file> <text>: write to a file while its n-th allocation fails.  ERROR is empty
+# if the write succeeds anyway; ALLOCATION_FAILED is empty if there are fewer than n allocations.  Uses only
 # built-ins in between, because programs allocate more.
 # shellcheck disable=SC2034
-write_without() {
+write_with_failed_allocation() {
 	local - nth left
 	set +x
 	ERROR=
@@ -80,6 +80,6 @@ write_without() {
 	read -r -u "$nth" left
 	echo 0 >&"$nth"
 	exec {nth}>&- {file}>&-
-	REFUSED=
-	[[ $left -ne 0 ]] || REFUSED=yes
+	ALLOCATION_FAILED=
+	[[ $left -ne 0 ]] || ALLOCATION_FAILED=yes
 }

@@ -71,7 +71,7 @@ start_all_io() {
 
 fio_rounds() {
 	until [[ -e $WORK/enough ]]; do
-		fio --aux-path="$WORK" "$WORK/jobs" || was_told_to_end $? || return
+		fio --aux-path="$WORK" "$WORK/jobs" || stop_was_requested $? || return
 		echo >>"$WORK/rounds"
 	done
 }
@@ -171,7 +171,7 @@ fault_each_path() {
 		pull_path "$path"
 		wait_for path_state "$path" faulty
 		wait_for_round
-		bring_back "$path"
+		reinstate_path "$path"
 	done
 	assert_active_paths "$MD" "${#PATHS[@]}"
 }
@@ -191,8 +191,8 @@ scsi_debug() {
 	echo "$2" >"/sys/bus/pseudo/drivers/scsi_debug/$1"
 }
 
-# allow_no_retries <path>: make sd report errors immediately instead of retrying.
-allow_no_retries() {
+# disable_sd_retries <path>: make sd report errors immediately instead of retrying.
+disable_sd_retries() {
 	local disk
 	for disk in "/sys/block/$(name_of "$1")"/device/scsi_disk/*; do
 		echo 0 >"$disk/max_retries"
@@ -249,7 +249,7 @@ copy_trees_under_faults() {
 		touch "$WORK/mnt/turn$turn"
 		sync --file-system "$WORK/mnt"
 		wait_for path_state "$path" faulty
-		bring_back "$path"
+		reinstate_path "$path"
 	done
 	wait "$copier"
 	echo "$turn failures"
@@ -295,8 +295,8 @@ inject() {
 	printf '2 1 %s %s 0 %s %s %s %s\n' "${@:2}" >"$(injections "$1")"
 }
 
-# inject_nothing <path> <opcode>
-inject_nothing() {
+# stop_injecting <path> <opcode>
+stop_injecting() {
 	[[ ! -e $(injections "$1") ]] || echo "- 2 $2" >"$(injections "$1")"
 }
 

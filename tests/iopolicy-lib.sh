@@ -35,5 +35,5 @@ make_delayed_paths() {
 	for ms; do
 		targets+=("delay $DM_STORE 0 $ms")
 	done
-	lay_dm_targets "${targets[@]}"
+	make_dm_targets "${targets[@]}"
 }

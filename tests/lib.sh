@@ -151,7 +151,7 @@ there() {
 }
 
 # Print this module's kernel log lines since the test began.
-kernel_words() {
+kernel_log() {
 	dmesg | awk '/ md-multipath test / { words = "" }
 		/md\/multipath/ { words = words $0 "\n" }
 		END { printf "%s", words }'
@@ -281,20 +281,20 @@ make_ram_disks() {
 make_dm_paths() {
 	make_ram_disks 1 "$2"
 	DM_STORE=/dev/ram0
-	lay_dm_paths "$1"
+	make_dm_paths_over_store "$1"
 }
 
-# lay_dm_paths <n>: create n dm-linear devices over DM_STORE.
-lay_dm_paths() {
+# make_dm_paths_over_store <n>: create n dm-linear devices over DM_STORE.
+make_dm_paths_over_store() {
 	local i tables=()
 	for ((i = 0; i < $1; i++)); do
 		tables+=("linear $DM_STORE 0")
 	done
-	lay_dm_targets "${tables[@]}"
+	make_dm_targets "${tables[@]}"
 }
 
-# lay_dm_targets <target>...: create one dm device per target, each as large as DM_STORE.
-lay_dm_targets() {
+# make_dm_targets <target>...: create one dm device per target, each as large as DM_STORE.
+make_dm_targets() {
 	local path sectors target
 
 	sectors=$(blockdev --getsz "$DM_STORE")
@@ -532,12 +532,12 @@ prefer_path() {
 
 # Prevent reinstatement by probes, for errors that probes do not encounter or that last only
 # a moment.
-keep_failed_paths_out() {
+prevent_reinstatement() {
 	set_tunable probe_interval 3600
 }
 
 # Repair a failed path and reinstate it immediately instead of at the next probe.
-bring_back() {
+reinstate_path() {
 	plug_path "$1"
 	wait_for reinstated "$1"
 }
@@ -556,7 +556,7 @@ pull_each_path() {
 		pull_path "$path"
 		wait_for path_state "$path" faulty
 		wait_for_io 200
-		bring_back "$path"
+		reinstate_path "$path"
 		wait_for_io 200
 	done
 }
@@ -603,17 +603,17 @@ start_verified_io() {
 # reads, and after some rounds of mixed verified I/O.
 verified_rounds() {
 	until [[ -e $WORK/enough ]]; do
-		fio "$@" --loops=1000000 || was_told_to_end $? || return
+		fio "$@" --loops=1000000 || stop_was_requested $? || return
 	done
 }
 
 # fio exits with 128 on a signal, or is killed (143) if it is still starting.  fio's own trigger
 # file is not reliable: fio does not always check it.
-was_told_to_end() {
+stop_was_requested() {
 	[[ -e $WORK/enough && $1 == @(128|143) ]] || return "$1"
 }
 
-tell_fio_to_end() {
+stop_fio() {
 	touch "$WORK/enough"
 	pkill --parent "$FIO" || :
 }
@@ -653,7 +653,7 @@ io_reached() {
 # after it.
 finish_verified_io() {
 	wait_for_io "${1:-1024}"
-	tell_fio_to_end
+	stop_fio
 	finish_fio
 }
 
@@ -670,7 +670,7 @@ finish_fio() {
 
 end_verified_io() {
 	[[ -n ${FIO:-} ]] && is_running "$FIO" || return 0
-	tell_fio_to_end
+	stop_fio
 	wait_for not_running "$FIO"
 }
 

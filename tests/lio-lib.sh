@@ -54,10 +54,10 @@ count_lio_disks() {
 }
 
 # Take a port's link down: the port then receives no commands.
-cut_link() {
+take_link_down() {
 	echo offline >"$(port_of "$1")/transport_status"
 }
 
-mend_link() {
+bring_link_up() {
 	echo online >"$(port_of "$1")/transport_status"
 }

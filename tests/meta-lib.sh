@@ -18,15 +18,15 @@ run_fixtures() {
 	cat "$RESULT"
 }
 
-# verdict_of <name>: print a test's result line without its number.
-verdict_of() {
+# result_of <name>: print a test's result line without its number.
+result_of() {
 	sed --quiet --regexp-extended "s|^((not )?ok) [0-9]+ $FIRST_KERNEL t/$1($\| .*)|\1\3|p" "$RESULT"
 }
 
-# assert_verdict <name> <extended regular expression>: on failure, show the runner's explanation.
-assert_verdict() {
-	[[ $(verdict_of "$1") =~ $2 ]] ||
-		fail "expected: $1 matches $2" "got:      $(verdict_of "$1")" "$(explanation_of "$1")"
+# assert_result <name> <extended regular expression>: on failure, show the runner's explanation.
+assert_result() {
+	[[ $(result_of "$1") =~ $2 ]] ||
+		fail "expected: $1 matches $2" "got:      $(result_of "$1")" "$(explanation_of "$1")"
 }
 
 # Print the lines below a test's result line.

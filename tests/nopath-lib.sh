@@ -3,21 +3,21 @@
 #
 # While no path works, the array queues its I/O for a limited time.
 
-# park_io <dd option>...: start one direct I/O that is queued until a path works.  PARKED is its
+# queue_io <dd option>...: start one direct I/O that is queued until a path works.  QUEUED is its
 # process.
-park_io() {
-	defer give_up_parked
+queue_io() {
+	defer fail_queued
 	dd bs=4k count=1 status=none "$@" &
-	PARKED=$!
-	wait_for is_parked "$PARKED"
+	QUEUED=$!
+	wait_for is_queued "$QUEUED"
 }
 
-park_read() {
-	park_io if="$MD" of=/dev/null iflag=direct
+queue_read() {
+	queue_io if="$MD" of=/dev/null iflag=direct
 }
 
-# is_parked <process>: succeed if its I/O to the array is queued.
-is_parked() {
+# is_queued <process>: succeed if its I/O to the array is queued.
+is_queued() {
 	local file
 	for file in "/proc/$1"/fd/*; do
 		[[ ! $file -ef $MD ]] || { is_stuck "$1"; return; }
@@ -34,15 +34,15 @@ is_stuck() {
 	[[ ${stat##*) } == D* ]]
 }
 
-# finish_parked [status]: assert that the queued I/O completes, by default without an error.
-finish_parked() {
+# finish_queued [status]: assert that the queued I/O completes, by default without an error.
+finish_queued() {
 	local status=0
-	wait_for not_running "$PARKED"
-	wait "$PARKED" || status=$?
+	wait_for not_running "$QUEUED"
+	wait "$QUEUED" || status=$?
 	assert_equal "status of the queued I/O" "${1:-0}" "$status"
 }
 
-give_up_parked() {
+fail_queued() {
 	[[ ! -e /sys/block/${MD##*/}/md/no_path_retry ]] || set_tunable no_path_retry 0
 }
 

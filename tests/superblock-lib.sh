@@ -6,13 +6,13 @@
 PARAMETERS=/sys/module/multipath/parameters
 
 # Skip if md core supports these superblocks by itself.
-needs_help_with_superblocks() {
+needs_superblock_hooks() {
 	modinfo --parameters multipath | grep --quiet '^superblocks:' ||
 		SKIP_REASONS+=("md core of $(uname --kernel-release) supports superblocks of this level")
 }
 
 # Keep udev from assembling arrays on a disk: paths cannot be created over a disk in use.
-assemble_nothing() {
+disable_udev_assembly() {
 	ln --symbolic /dev/null /run/udev/rules.d/64-md-raid-assembly.rules
 	udevadm control --reload
 	udevadm control --ping
