@@ -142,8 +142,8 @@ show_table() {
 	return "${PIPESTATUS[0]}"
 }
 
-# choose_scale <highest rate>: once in an act, so that its bars compare.  A quarter is left
-# for rates that are higher after all.
+# choose_scale <highest rate>: once in an act, so that its bars compare.  They have room for
+# half as much again, as fio exceeds its limit after a delay.
 choose_scale() {
 	local prefix room
 	if [[ -n $PER_MARK ]]; then
@@ -153,7 +153,7 @@ choose_scale() {
 	# shellcheck disable=SC2059
 	printf -v prefix "$RATE_FORMAT" 0
 	room=$((WIDTH - ${#prefix}))
-	PER_MARK=$((($1 * 5 / 4 + room - 1) / room))
+	PER_MARK=$((($1 * 3 / 2 + room - 1) / room))
 	((PER_MARK > 0)) || PER_MARK=1
 	fit <<<"${INDENT}One # is $PER_MARK I/O/s. A > marks a rate beyond the scale."
 }
