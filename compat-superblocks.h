@@ -27,11 +27,11 @@
 
 static bool mp_superblocks = true;
 module_param_named(superblocks, mp_superblocks, bool, 0444);
-MODULE_PARM_DESC(superblocks, "let md core take arrays with superblocks");
+MODULE_PARM_DESC(superblocks, "accept arrays with superblocks");
 
 /*
- * Otherwise the functions have other arguments than those below, or their arguments cannot
- * be read.
+ * Without these features, the functions have other arguments, or the arguments cannot be
+ * read.
  */
 #if defined(HAVE_SUPER_1_LOAD) && defined(HAVE_SUPER_1_VALIDATE) && \
 	defined(CONFIG_KRETPROBES) && defined(CONFIG_HAVE_FUNCTION_ARG_ACCESS_API)
@@ -53,7 +53,7 @@ static int mp_show_changed(char *page, const struct kernel_param *param)
 }
 
 module_param_call(superblocks_changed, mp_refuse_write, mp_show_changed, NULL, 0444);
-MODULE_PARM_DESC(superblocks_changed, "how often md core's reading of one was changed (to be read only)");
+MODULE_PARM_DESC(superblocks_changed, "number of superblock reads that were corrected (read-only)");
 
 /* Metadata 1.x is little-endian, 0.90 has the CPU's byte order; both have the version here. */
 static bool mp_is_metadata_1(const struct md_rdev *rdev)
@@ -186,7 +186,7 @@ static int mp_slot_in_list(const struct mddev *mddev, const struct md_rdev *rdev
 
 /*
  * While an array is assembled, all its paths are live, in slots from 0 in the order of the
- * array's list; md core makes spares of any that are too many.  Errors for paths after the
+ * array's list.  md core makes spares of any that are too many.  Errors for paths after the
  * first concern the number's role or age, so they are ignored.  The flags in the superblock
  * were those of one path.  A path that is added later has no number and no role:
  * multipath_hot_add_disk() gives it a slot.
@@ -263,7 +263,7 @@ static int mp_show_missed(char *page, const struct kernel_param *param)
 }
 
 module_param_call(superblocks_missed, mp_refuse_write, mp_show_missed, NULL, 0444);
-MODULE_PARM_DESC(superblocks_missed, "how often it was not, as too many were being read at once: assemble such an array again (to be read only)");
+MODULE_PARM_DESC(superblocks_missed, "number of superblock reads that were missed because too many ran at once: stop and assemble such arrays again (read-only)");
 
 static int mp_probe_superblocks(void)
 {

@@ -76,7 +76,7 @@ static inline char *mdname(struct mddev *mddev)
 
 /*
  * Up to 6.7, which has this level too, md core writes superblocks of level -4 to the first
- * rdev only (md_update_sb()), and to none if that one is Faulty.
+ * rdev only (md_update_sb()).  If that one is Faulty, it writes none.
  */
 #ifdef LEVEL_FAULTY
 #define mp_sole_superblock_writer(mddev)	\
@@ -87,7 +87,7 @@ static inline char *mdname(struct mddev *mddev)
 	mp_enable_superblocks(mp_register(personality_head))
 #define unregister_md_submodule(personality_head)		\
 	do {							\
-		mp_disable_superblocks();				\
+		mp_disable_superblocks();			\
 		mp_unregister(personality_head);		\
 	} while (0)
 

@@ -2,11 +2,12 @@
 /*
  * Which disk does a path lead to?
  *
- * R12. A path is added only if its disk has the identity of the other paths.  It is
- * reinstated, also as the last path, only if the identity, the size, the block size and the
- * superblock's array are the same as before.  In a running array the device is queried,
- * because what the kernel has cached may be from before the failure.  A device without an
- * identity is accepted; a line in the log says that it cannot be checked.
+ * R12. A path is added only if its disk has the identity of the other paths.  A failed path
+ * is reinstated only if identity, size, block size and the superblock's array are
+ * unchanged.  The last live path counts as working again on the same conditions.  In a
+ * running array the device is queried, because the kernel's cache may be from before the
+ * failure.  A device without an identity is accepted; the log says that it cannot be
+ * checked.
  */
 
 #include <linux/blkdev.h>
@@ -14,7 +15,7 @@
 #include "md.h"
 #include "multipath.h"
 
-/* room for naa.600140500000000000000000000000a1 */
+/* Room for naa.600140500000000000000000000000a1 */
 #define MP_IDENTITY_LENGTH	40
 
 /* For a message.  Returns @text. */
@@ -26,7 +27,7 @@ static const char *mp_identity_text(const struct mp_identity *identity,
 			 identity->type == BLK_UID_NAA ? "naa" : "eui",
 			 identity->length, identity->id);
 	else
-		strscpy(text, "without an id", MP_IDENTITY_LENGTH);
+		strscpy(text, "(no unique ID)", MP_IDENTITY_LENGTH);
 	return text;
 }
 
@@ -56,7 +57,7 @@ void mp_cached_disk(struct block_device *bdev, struct mp_disk *disk)
 	disk->block_size = bdev_logical_block_size(bdev);
 }
 
-/* Logs the reason for false, once per path. */
+/* Logs the reason for false, unless logged since the path last passed. */
 static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 {
 	const char *name = mdname(path->conf->mddev);
@@ -83,7 +84,10 @@ static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 	return true;
 }
 
-/* Whether the disk is large enough for the array, as far as the kernel knows.  Logs if not. */
+/*
+ * Whether the disk is large enough for the array, as far as the kernel knows.  Logs
+ * likewise.
+ */
 static bool mp_has_room(struct mp_path *path, const struct md_rdev *rdev)
 {
 	struct mddev *mddev = path->conf->mddev;
@@ -94,7 +98,7 @@ static bool mp_has_room(struct mp_path *path, const struct md_rdev *rdev)
 	if (size >= rdev->data_offset && size - rdev->data_offset >= needed)
 		return true;
 	if (!path->wrong_disk_logged)
-		pr_warn("md/multipath:%s: path %pg is not used: it has %llu sectors but needs %llu after the first %llu: rescan the device, or set the array's size again\n",
+		pr_warn("md/multipath:%s: path %pg is not used: it has %llu sectors, but data needs %llu sectors from sector %llu on: rescan the device, or set the array's size again\n",
 			mdname(mddev), rdev->bdev, size, needed, rdev->data_offset);
 	return false;
 }
@@ -201,7 +205,7 @@ int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool quer
 
 	mp_cached_identity(bdev, &known);
 	if (!mp_has_identity(&known)) {
-		pr_info("md/multipath:%s: %pg has no unique ID: cannot check that it leads to the array's disk\n",
+		pr_info("md/multipath:%s: %pg has no unique ID: accepted, but md cannot check that it leads to the array's disk\n",
 			mdname(conf->mddev), bdev);
 		return 0;
 	}

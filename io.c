@@ -33,9 +33,10 @@
  * R6. The submit and complete path writes no cache line that all CPUs share.  It writes
  *
  *      - the bio's own cache lines;
- *      - the two of its record, which comes from a list of the submitting CPU and goes to a
- *        list of the completing CPU, and the heads of these lists;
+ *      - the two cache lines of its record, which comes from a list of the submitting CPU;
+ *      - the heads of that list and of the completing CPU's list, to which the record goes;
  *      - a counter of the path for this CPU;
+ *      - with policies round-robin and queue-depth, last_slot of this CPU;
  *      - with iostat on, the array's counters for this CPU.
  *
  * Everything else in struct mp_conf, struct mp_path, the rdev and the mddev is only read.
@@ -58,7 +59,7 @@
  *
  * So W2 is never in flight together with a try of W1, and no try of W1 can arrive after W2.
  * This is why a bio that hangs on a path is not sent to another path before the lower
- * driver has returned it.  It relies on the lower driver: once it has returned W1, the disk
+ * driver has returned it.  This order relies on the lower driver: once it has returned W1, the disk
  * must not write W1 any more.  (SCSI aborts the command or resets the path first.)  If a
  * disk reports W1 as lost on A and writes it after W2, then W2 is lost, and no host can
  * prevent that.
@@ -103,8 +104,8 @@ static bool mp_has_best_rank(const struct mp_path *path)
  * @ticket.
  *
  * The check of blocked, the choice of a path and the count are one RCU section.  So a CPU
- * that freezes the array or clears a slot only has to wait for a grace period, and from
- * then on the sum of in_flight can only fall:
+ * that freezes the array or clears a slot only waits for a grace period.  From then on the
+ * sum of in_flight can only fall:
  *
  *	CPU0 mp_freeze()			CPU1 here
  *	freeze_depth++, blocked			rcu_read_lock_sched()
@@ -147,7 +148,11 @@ void mp_put_path(struct mp_conf *conf, struct mp_path *path, u8 ticket)
 		rcu_read_unlock_sched();
 		return;
 	}
-	/* The two sections overlap.  With PREEMPT_RT a wake-up may sleep. */
+	/*
+	 * The RCU section begins before the sched section ends, so multipath_free() cannot
+	 * free @conf in between.  The sched section must end before the wake-up, which may
+	 * sleep with PREEMPT_RT.
+	 */
 	rcu_read_lock();
 	rcu_read_unlock_sched();
 	wake_up(&conf->drained);
@@ -203,7 +208,7 @@ static struct mp_io *mp_pop_record(void)
 	return likely(node) ? llist_entry(node, struct mp_io, node) : NULL;
 }
 
-/* Returns false if this CPU has enough of them. */
+/* Returns false if this CPU has enough records. */
 static bool mp_push_record(struct mp_io *io)
 {
 	struct mp_magazine *magazine;
@@ -316,9 +321,10 @@ struct bio *mp_lower_bio(struct mp_io *io)
 
 /*
  * Restore a redirected bio, as if it had never been sent down.  The lower driver advances
- * the iterator, and leaves 0 in __bi_remaining after a split, a bi_next to the bios merged
- * with it, and flags of its own queue.  It has also cleared BIO_TRACE_COMPLETION, which
- * makes the completion of the array's own bio visible to blktrace.
+ * the iterator and sets flags of its own queue.  After a split it leaves 0 in
+ * __bi_remaining, after a merge a bi_next to the merged bios.  It has also cleared
+ * BIO_TRACE_COMPLETION, which makes the completion of the array's own bio visible to
+ * blktrace.
  */
 static void mp_restore(struct mp_io *io)
 {
@@ -353,8 +359,8 @@ bool mp_prepare(struct mp_io *io, struct block_device *bdev)
 }
 
 /*
- * R2.  blk_path_error() does not help here: it counts a caller's bad bio (INVAL), a
- * would-block (AGAIN), a command's time limit and a full zone as path errors.
+ * R2.  blk_path_error() does not help here.  It counts as path errors: a caller's bad bio
+ * (INVAL), a would-block (AGAIN), a command's time limit and a full zone.
  */
 enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
 {
@@ -402,8 +408,8 @@ static bool mp_not_issued(blk_status_t status, blk_opf_t opf)
 }
 
 /*
- * R2: this path did what those could not, so the error was theirs.  By now a slot may hold
- * another rdev, added after the error, which is not at fault.
+ * R2: the path that just succeeded did what the others could not, so the error was theirs.
+ * By now a slot may hold another rdev, added after the error, which is not at fault.
  */
 static void mp_suspect_ambiguous_paths(const struct mp_io *io)
 {
@@ -431,8 +437,8 @@ static void mp_note_ambiguous(struct mp_io *io)
 }
 
 /*
- * The record is freed and the path put before the master ends, so that whoever sees the bio
- * complete finds the path idle.
+ * The record is freed and the path put before the master ends, so that a program that sees
+ * the bio complete finds the path idle.
  *
  * A bio that went down in place needs this second bio_endio().  Its saved bi_end_io cannot
  * be called instead: it may be bio_chain_endio(), which only bio_endio() may handle.
@@ -460,7 +466,10 @@ void mp_finish(struct mp_io *io, blk_status_t status)
 	bio_endio(master);
 }
 
-/* In the array.  The iterator of a bio that went down in place has been advanced by now. */
+/*
+ * The bio's first sector in the array.  The iterator of a bio that went down in place has
+ * been advanced by now.
+ */
 static sector_t mp_first_sector(const struct mp_io *io)
 {
 	return io->cloned ? io->master->bi_iter.bi_sector : io->iter.bi_sector;
@@ -536,7 +545,7 @@ static void mp_end_io(struct bio *bio)
 	if (!io->error)
 		io->error = status;
 
-	/* Nobody waits for readahead: a reader that needs the data reads it again. */
+	/* No program waits for readahead: a reader that needs the data reads it again. */
 	if (bio->bi_opf & REQ_RAHEAD)
 		mp_finish(io, status);
 	else
@@ -636,9 +645,9 @@ out_put_path:
 }
 
 /*
- * Keep a bio for the retry thread.  Some bios cannot wait: those with REQ_NOWAIT (R5), all
- * bios once the array has given up (R8), and readahead without a path, as nobody waits for
- * it.
+ * Queue a bio for the retry thread.  The thread is woken only once the bio is on the list.
+ * Some bios are failed instead: those with REQ_NOWAIT (R5), and all bios once the array has
+ * given up (R8).  Readahead without a path is failed too, because no program waits for it.
  */
 static void mp_queue_bio(struct mp_conf *conf, struct bio *bio)
 {
@@ -711,9 +720,9 @@ bool multipath_make_request(struct mddev *mddev, struct bio *bio)
 }
 
 /*
- * After all live paths have been tried, one try may be left (R3): the last live path got
- * the bio with failfast, when it was not the last one.  The bio goes there once more,
- * without failfast, and that ends the round.
+ * After all live paths have been tried, one try may be left (R3).  The last live path may
+ * have failed the bio only because of failfast, used while another path was still live.
+ * The bio goes there once more without failfast, and that ends the round.
  */
 struct mp_path *mp_take_retry_path(struct mp_io *io)
 {

@@ -11,7 +11,7 @@
  *   probe.c       does a path work?
  *   io.c          the life of a bio on the submit and complete path
  *   identity.c    which disk does a path lead to?
- *   scsi.c        commands, identity, size and access states of SCSI devices
+ *   scsi.c        commands, identity, size and ALUA states of SCSI devices
  *   policy.c      choosing a path
  *   path.c        the state of a path and of the array, slots, uevents
  *
@@ -30,25 +30,26 @@
  *
  *   live (In_sync) --error of I/O, probe or superblock write--> failed (Faulty)
  *   failed --a probe succeeds (R11, R12)--> live
- *   live, failed --mdadm --fail--> failed, until the administrator reinstates it
+ *   live --mdadm --fail--> failed, until the administrator reinstates it
  *   failed --mdadm --remove, or its device is gone--> out of the array
  *   a device --mdadm --add--> live
  *
  * The life of a running array (probe.c, retry.c):
  *
- *   working --the last path does not work, or all are inactive--> queueing
- *   given up, queueing --a probe succeeds, a path is added--> working
+ *   working --a probe of the last path fails, all are inactive, or none is live--> queueing
+ *   given up, queueing --a probe succeeds, or a path is added--> working
  *   queueing --no_path_retry is over--> given up
+ *   given up --no_path_retry is raised--> queueing
  *
  * The rules, with the file that has each one's full text:
  *
- *   R1   retry.c     A round tries a bio once on each path.  A verification ends it.
+ *   R1   retry.c     A round tries a bio once on each path.  If all fail, it is verified.
  *   R2   io.c        Only path errors cost a path.
- *   R3   io.c        The last live path is used without failfast, and never becomes Faulty.
+ *   R3   io.c        The last live path is used without our failfast, and is never Faulty.
  *   R4   io.c        Flush and FUA go down one path, like any write.
  *   R5   io.c        REQ_NOWAIT is honoured; submission waits for neither path nor memory.
  *   R6   io.c        The I/O path writes no cache line that all CPUs share.
- *   R7   io.c        A bio does not pin active_io.
+ *   R7   io.c        md_account_bio() is not used: a bio does not pin active_io.
  *   R8   retry.c     Without a path, bios wait for at most no_path_retry seconds.
  *   R9   retry.c     The array's own thread retries bios, and never submits.
  *   R10  path.c      The error handler and the completions run in any context.
@@ -76,9 +77,11 @@
 /* How long the removal of a path waits for a probe in flight. */
 #define MP_PROBE_GRACE		(HZ / 4)
 
-/* All arrays, for the reboot notifier. */
+/*
+ * All arrays, for the reboot notifier.  mp_arrays_lock protects the list; run, free and the
+ * notifier take it.
+ */
 static LIST_HEAD(mp_arrays);
-
 static DEFINE_MUTEX(mp_arrays_lock);
 
 /* mddev->thread: writes superblocks, and handles failed paths for md core. */
@@ -127,10 +130,13 @@ static bool mp_failed_by_admin(const struct md_rdev *rdev)
  * @mddev: the array
  * @rdev: the path, or a spare
  *
- * md_error() calls it after a superblock write has failed, which is a path error like any
- * other, and for mdadm --fail, after which no probe may reinstate the path.  md core does
- * not call it for a path that has already failed.  The last live path stays live (R3).  So
- * does an inactive one (R14); md core then takes its superblock as written.
+ * md_error() calls it after a failed superblock write, which is a path error like any
+ * other. md_error() also calls it for mdadm --fail, after which no probe may reinstate the
+ * path.  md core does not call it for a path that has already failed.
+ *
+ * The last live path stays live (R3).  After a superblock error, a path with a known ALUA
+ * state stays live until mp_access_work() has queried it, and fails then unless that
+ * explains the error (R14).  Until then md core takes the superblock as written.
  *
  * Context: any, so no mutex (R10).  Takes mp_conf::lock.
  */
@@ -474,8 +480,8 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 }
 
 /*
- * Limits are stacked here, because since 6.19 mddev_stack_rdev_limits() writes the block
- * size into the superblock of a new array, and older kernels then refuse the array.
+ * Limits are stacked here.  Since 6.19 mddev_stack_rdev_limits() writes the block size into
+ * a new array's superblock, and older kernels then refuse the array.
  */
 static int mp_set_limits(struct mddev *mddev)
 {
@@ -601,8 +607,8 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	/* No bio and no probe is in flight any more, and none can be submitted. */
 	mp_freeze(conf);
 	/*
-	 * It wakes the thread.  While the array is frozen, nothing queues it:
-	 * mp_query_access_soon().
+	 * access_work wakes the retry thread, so it ends first.  While the array is frozen,
+	 * nothing queues it again: see mp_query_access_soon().
 	 */
 	mp_for_each_path_made(path, conf)
 		cancel_delayed_work_sync(&path->access_work);
@@ -617,7 +623,10 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	synchronize_rcu();
 	cancel_delayed_work_sync(&conf->stall_work);
 	cancel_work_sync(&conf->uevent_work);
-	/* submit_work has nothing left to do; if it still runs, this waits for its end. */
+	/*
+	 * submit_work and check_work have nothing left to do; this waits until they have
+	 * ended.
+	 */
 	mp_free_conf(conf);
 }
 
@@ -689,7 +698,7 @@ static int multipath_check_reshape(struct mddev *mddev)
 }
 
 /**
- * multipath_resize() - change the size of the array after the disk has grown
+ * multipath_resize() - set the size of the array, usually after the disk has grown
  * @mddev: the array
  * @sectors: the new size of the array, which is also what it uses of the disk
  *
@@ -720,7 +729,7 @@ static int multipath_resize(struct mddev *mddev, sector_t sectors)
 		 */
 		if (mddev->persistent && rdev->sb_start >= rdev->data_offset &&
 		    rdev->sb_start < needed) {
-			pr_warn("md/multipath:%s: %pg has its superblock at sector %llu, within the new size of %llu sectors: remove it first\n",
+			pr_warn("md/multipath:%s: %pg has its superblock at sector %llu, but data needs the first %llu sectors: remove it first\n",
 				mdname(mddev), rdev->bdev, rdev->sb_start, needed);
 			return -ENOSPC;
 		}

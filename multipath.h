@@ -6,22 +6,24 @@
  * Locks
  *	reconfig_mutex	md core's.  md core holds it around run, free, hot_add_disk,
  *			hot_remove_disk, check_reshape, resize and quiesce.  This driver
- *			never takes it, because the error handler and the completions run
- *			in any context.
+ *			never waits for it, because the error handler and the completions
+ *			run in any context.  Only mp_wake_md() takes it, with a trylock.
  *	mp_conf::lock	Leaf, irq-safe.  Protects every change of a path's state (In_sync,
- *			Faulty, the slot's pointer) and the counts derived from it, the
- *			array's state, freeze_depth and the list of queued bios.
+ *			Faulty, the slot's pointer) and the counts derived from it.  Also
+ *			protects the array's state, freeze_depth and the list of queued
+ *			bios.
  *	mp_arrays_lock	A mutex for run, free and the reboot notifier.
  *	RCU		mp_path::rdev may be dereferenced
  *			 1. under rcu_read_lock() or rcu_read_lock_sched(), or
  *			 2. while the caller counts in the path's in_flight (an mp_io does
  *			    from mp_take_path() to mp_put_path()), or
- *			 3. with reconfig_mutex held.
+ *			 3. with reconfig_mutex held, or
+ *			 4. with mp_conf::lock held.
  *			multipath_hot_remove_disk() waits until no CPU can choose the path,
  *			finds in_flight final, clears the pointer and waits once more.
  *
- * In the comments on fields, "lock" is mp_conf::lock, "fixed" means that the field does not
- * change once it is set up, and "peeked" means that others read it without the lock, with
+ * In the comments on fields, "lock" is mp_conf::lock.  "fixed" means that the field does not
+ * change once it is set up.  "peeked" means that others read it without the lock, with
  * READ_ONCE().
  */
 #ifndef _MULTIPATH_H
@@ -129,7 +131,7 @@ enum mp_state {
 
 /* Why a path has failed.  show_reason() and mp_reason_names have the names. */
 enum mp_reason {
-	MP_NO_REASON,		/* it has not failed */
+	MP_NO_REASON,		/* it has not failed, or was Faulty at the start */
 	MP_IO_ERROR,		/* an I/O ended with a path error */
 	MP_FAILED_OVER,		/* another path did an I/O that failed on this one */
 	MP_PROBE_ERROR,		/* a probe failed */
@@ -225,7 +227,7 @@ struct mp_path {
 	struct work_struct	submit_work;	/* mp_submit_work() */
 	struct llist_head	to_submit;	/* mp_io; the retry thread adds, the work takes */
 
-	enum mp_probe_state	probe_state;	/* who owns the rest; release, acquire */
+	enum mp_probe_state	probe_state;	/* the owner of the fields below; release, acquire */
 	bool			probe_to_submit;	/* the retry thread sets, the work clears */
 	bool			probe_to_reinstate;	/* the path has failed */
 	bool			probe_read_failed;	/* check whether it is inactive */
@@ -237,7 +239,7 @@ struct mp_path {
 	struct bio		*probe;
 };
 
-/* What the I/O path reads comes first.  The I/O path writes none of it (R6). */
+/* What the I/O path reads comes first.  It writes none of it unless I/O fails or waits (R6). */
 struct mp_conf {
 	bool			blocked;	/* lock; frozen, or no path works; peeked */
 	unsigned int		nr_live;	/* lock; live paths; peeked */
@@ -258,7 +260,7 @@ struct mp_conf {
 	enum mp_state		state;		/* lock; peeked */
 	unsigned long		down_since;	/* lock; jiffies at the end of MP_WORKING */
 	struct bio_list		queued;		/* lock; master bios that have no record yet */
-	wait_queue_head_t	drained;	/* mp_freeze() waits here */
+	wait_queue_head_t	drained;	/* mp_freeze(), multipath_hot_remove_disk() */
 
 	int			no_path_retry;	/* lock; seconds, -1: for ever; peeked */
 	unsigned int		probe_interval;	/* seconds; peeked */
@@ -293,13 +295,12 @@ struct mp_conf {
 
 /*
  * The record of one bio in the driver's hands.  It has one owner at a time, so nothing in it
- * needs a lock: the submitter, the lower driver, the list of failed bios, the retry thread,
- * or a path's submit_work.
+ * needs a lock.  The owner is the submitter, the lower driver, the list of failed bios, the
+ * retry thread, or a path's submit_work.
  *
- * A plain bio is redirected and goes down itself; the record keeps what the bio was.  A bio
- * that has siblings (BIO_CHAIN), integrity data or a crypt context is cloned.  It would
- * complete with its siblings and carry their errors, and 6.1 frees the integrity data and
- * the crypt context before our completion runs.
+ * A plain bio is redirected and goes down itself; the record keeps its original fields.  Other
+ * bios are cloned.  A bio with BIO_CHAIN would complete with its siblings and carry their
+ * errors.  6.1 frees integrity data and the crypt context before our completion runs.
  */
 struct mp_io {
 	struct bio		*master;	/* the bio that md core passed in */
@@ -416,8 +417,7 @@ static inline unsigned long mp_earlier(unsigned long a, unsigned long b)
 
 /*
  * What each file offers the others, the lowest file first: a file calls only functions of
- * the blocks above its own.  "scripts/lint layers" checks that.  __mp_x() needs
- * mp_conf::lock held.  Unless a comment says otherwise, a function does not sleep, and takes
+ * the blocks above its own.  __mp_x() needs mp_conf::lock held.  Unless a comment says otherwise, a function does not sleep, and takes
  * at most mp_conf::lock.
  */
 
@@ -427,7 +427,8 @@ static inline unsigned long mp_earlier(unsigned long a, unsigned long b)
  * __mp_count_paths() - recount what is derived from the states of the paths
  * @conf: the array
  *
- * Context: any; called with mp_conf::lock held after each change of In_sync or Faulty.
+ * Context: any; called with mp_conf::lock held after each change of In_sync, Faulty or
+ * nr_paths.
  */
 void __mp_count_paths(struct mp_conf *conf);
 
@@ -449,7 +450,10 @@ void __mp_set_blocked(struct mp_conf *conf);
  * @state: MP_WORKING starts a new round for all failed bios (R1); any other state starts the
  *	no_path_retry period, if the array was working
  *
- * Context: any; called with mp_conf::lock held.  The caller wakes the retry thread.
+ * The callers are here, in probe.c and in retry.c.
+ *
+ * Context: any; called with mp_conf::lock held.  The caller wakes the retry thread, unless it
+ * is that thread.
  */
 void __mp_set_state(struct mp_conf *conf, enum mp_state state);
 
@@ -490,7 +494,8 @@ long mp_in_flight(const struct mp_path *path);
  *
  * Has md core write the superblock, and notifies user space.
  *
- * Context: any; in an RCU section, or with the path's in_flight raised or reconfig_mutex held.
+ * Context: any; in an RCU section, or with the path's in_flight raised.  multipath_error() has
+ * the rdev's nr_pending raised or reconfig_mutex held instead.
  */
 void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev);
 
@@ -507,7 +512,8 @@ void mp_log_failed(const struct mp_conf *conf, const struct mp_path *path,
  * Does nothing if the path is not live.  The last live path stays live (R3); a probe is
  * requested for it instead.
  *
- * Context: any; in an RCU section, or with the path's in_flight raised.
+ * Context: any; in an RCU section, or with the path's in_flight raised.  multipath_error() has
+ * the rdev's nr_pending raised or reconfig_mutex held instead.
  */
 void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
 
@@ -515,20 +521,22 @@ void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason rea
  * mp_query_access_soon() - query the path's ALUA state now instead of at the next interval
  * @path: the path; does nothing unless a handler knows its state
  *
- * Context: any; in an RCU section, or with the path's in_flight raised.
+ * Context: any; in an RCU section, or with the path's in_flight raised.  multipath_error() has
+ * the rdev's nr_pending raised or reconfig_mutex held instead.
  */
 void mp_query_access_soon(struct mp_path *path);
 
 /**
- * mp_suspect_path() - fail a path, unless its controller turns out to be inactive (R14)
+ * mp_suspect_path() - fail a path, unless its ALUA state explains the error (R14)
  * @path: the path
  * @rdev: its rdev
  * @reason: why
  *
- * A path with a known ALUA state gets no bio from now on while another path is usable, until
- * mp_access_work() has queried the state and decided.  Any other path fails at once.
+ * A path with a known ALUA state gets no further bio while another path is usable.  That lasts
+ * until mp_access_work() has queried the state and decided.  Any other path fails at once.
  *
- * Context: any; in an RCU section, or with the path's in_flight raised.
+ * Context: any; in an RCU section, or with the path's in_flight raised.  multipath_error() has
+ * the rdev's nr_pending raised or reconfig_mutex held instead.
  */
 void mp_suspect_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
 
@@ -541,8 +549,7 @@ bool mp_path_is_live(struct mp_path *path);
  * @path: the path, which works and leads to the array's disk
  * @rdev: its rdev
  *
- * Does nothing if the path may not be reinstated any more: the administrator failed it, or it
- * is being removed.
+ * Does nothing if the path is being removed or no longer waits for reinstatement.
  *
  * Context: process context, in an RCU section.
  */
@@ -592,7 +599,7 @@ void mp_uevent_work(struct work_struct *work);
  */
 struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried);
 
-/* -------- scsi.c: commands, identity, size and access states of SCSI devices -------- */
+/* -------- scsi.c: commands, identity, size and ALUA states of SCSI devices -------- */
 
 /* The SCSI device of a disk; NULL if it is no SCSI disk.  Valid as long as the disk is. */
 struct scsi_device *mp_scsi_device(struct block_device *bdev);
@@ -600,14 +607,15 @@ struct scsi_device *mp_scsi_device(struct block_device *bdev);
 /**
  * mp_query_identity() - query the identity that a device has now
  * @sdev: the device
- * @known: the identity to look for; it is returned if the device still has it
- * @now: set to the identity found; its type is 0 if the device has none
+ * @known: the identity to look for
+ * @now: set to @known if the device still has it, else to its first identity; type 0 if none
  *
- * Context: sleeps, at most MP_QUERY_TIMEOUT for each command and retry.  Allocates with
- * GFP_NOIO.
+ * Context: sleeps: for each try up to MP_QUERY_TIMEOUT for a frozen queue, as long again for
+ * the command, and for SCSI's error recovery after a timeout.  Allocates with GFP_NOIO.
  *
  * Return: 0; -ENOTCONN if the controller does no I/O; -EBUSY if all tags are in use or the
- * queue stays frozen; -EIO without a valid response; -ENXIO; -ENOMEM.
+ * queue stays frozen; -EIO without a valid response; -ENXIO without scsi_alloc_request();
+ * -ENOMEM.
  */
 int mp_query_identity(struct scsi_device *sdev, const struct mp_identity *known,
 		      struct mp_identity *now);
@@ -631,7 +639,8 @@ int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known, struct 
  *
  * Context: sleeps, up to the lower driver's timeout.
  *
- * Return: true if it is; the path then has MP_INACTIVE set.
+ * Return: true if it is; the path then has MP_INACTIVE set.  False also if no handler knows the
+ * state, or if the device does not respond.
  */
 bool mp_is_inactive(struct mp_path *path, struct scsi_device *sdev);
 
@@ -649,8 +658,8 @@ void mp_cached_disk(struct block_device *bdev, struct mp_disk *disk);
  *
  * Context: sleeps, up to the lower driver's timeout.
  *
- * Return: MP_PROBE_SAME_DISK; MP_PROBE_WRONG_DISK, logged once; MP_PROBE_FAILED if the device
- * did not respond or there was no memory.
+ * Return: MP_PROBE_SAME_DISK; MP_PROBE_WRONG_DISK, logged once; MP_PROBE_FAILED without a
+ * response or memory, or if the path cannot be read and is not inactive.
  */
 enum mp_probe_state mp_check_disk(struct mp_path *path);
 
@@ -664,8 +673,8 @@ enum mp_probe_state mp_check_disk(struct mp_path *path);
  *
  * Context: sleeps, up to the lower driver's timeout, if @query; reconfig_mutex held.
  *
- * Return: 0; -EINVAL if the device leads to another disk, -EIO if it does not respond, both
- * after a line in the log.
+ * Return: 0; -EINVAL if the device leads to another disk, -EIO if it could not be queried,
+ * both after a line in the log.
  */
 int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool query);
 
@@ -691,8 +700,9 @@ int mp_check_path(struct mddev *mddev, struct md_rdev *rdev);
  * @path: the path
  * @ticket: what mp_count() returned
  *
- * The caller must not use @path, its rdev or @conf afterwards: removal frees the rdev, and
- * multipath_free() the rest, once in_flight is 0 and the RCU section here has ended.
+ * Afterwards the caller must not use @path, its rdev or @conf, unless it is in an RCU section
+ * of its own.  Once in_flight is 0 and that section has ended, removal frees the rdev, and
+ * multipath_free() the rest.
  *
  * Context: any.
  */
@@ -727,7 +737,7 @@ enum mp_class mp_classify(blk_status_t status, blk_opf_t opf);
 
 /**
  * mp_finish() - end a bio
- * @io: its record, which is freed; its path is put
+ * @io: its record, which is freed; its path, if any, is put
  * @status: how it ends; BLK_STS_OK leaves an error that the master already has
  *
  * @io's array may be gone when this returns.
@@ -769,10 +779,10 @@ bool multipath_make_request(struct mddev *mddev, struct bio *bio);
  * mp_take_retry_path() - take a path for a failed bio
  * @io: its record
  *
- * Context: any; does not sleep.
+ * Context: the retry thread.  May set no_failfast, for the last try of the round (R3).
  *
- * Return: the path, counted with @io's ticket; NULL if the round is over; ERR_PTR(-EBUSY) if
- * bios have to wait.
+ * Return: the path, counted with @io's ticket; the caller sets io->path.  NULL if the round is
+ * over; ERR_PTR(-EBUSY) if bios have to wait.
  */
 struct mp_path *mp_take_retry_path(struct mp_io *io);
 
@@ -787,7 +797,10 @@ struct mp_path *mp_take_retry_path(struct mp_io *io);
 void mp_freeze(struct mp_conf *conf);
 void mp_unfreeze(struct mp_conf *conf);
 
-/* The slabs and magazines of records, for all arrays.  Return 0 or -ENOMEM.  Sleep. */
+/*
+ * The slabs and magazines of records, for all arrays.  Create returns 0 or -ENOMEM; destroy
+ * requires that no array is left.  Both sleep.
+ */
 int mp_create_caches(void);
 void mp_destroy_caches(void);
 
@@ -801,6 +814,8 @@ void mp_check_work(struct work_struct *work);
  * @path: the path
  * @place: which place, from 0 to MP_PROBE_PLACES - 1
  * @to_reinstate: the path has failed and may be reinstated; false: it is live
+ *
+ * The result arrives through mp_handle_probe().
  *
  * Context: the retry thread.
  *
@@ -816,7 +831,8 @@ bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate)
  *
  * Context: the retry thread.
  *
- * Return: false if another live path is active.
+ * Return: false if another live path is active or @last is no longer live; with NULL, if a
+ * path is live.
  */
 bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last);
 
@@ -827,7 +843,8 @@ bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last);
  *
  * Context: the retry thread.
  *
- * Return: the result; MP_PROBE_IDLE if there is none yet.
+ * Return: the result; MP_PROBE_IDLE if there is none yet, or if the probe goes on to another
+ * place.
  */
 enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path);
 

@@ -4,9 +4,11 @@
  *
  *   live (In_sync) --error of I/O, probe or superblock write--> failed (Faulty)
  *   failed --a probe succeeds (R11, R12)--> live
- *   live, failed --mdadm --fail--> failed, until the administrator reinstates it
+ *   live --mdadm --fail--> failed, until the administrator reinstates it
  *   failed --mdadm --remove, or its device is gone--> out of the array
  *   a device --mdadm --add--> live
+ *
+ * md core ignores --fail for a path that has already failed: a probe may still reinstate it.
  *
  * A path goes live or fails only here, under mp_conf::lock, and __mp_count_paths()
  * follows each of them.  The last live path never fails: if it does not work, that is a
@@ -26,8 +28,9 @@
 #include "trace.h"
 
 /*
- * A path that fails again this soon after it was reinstated is flapping.  It then stays
- * failed for at least MP_MIN_HOLD, and twice as long each further time (R11).
+ * A path that fails again within MP_FLAPS_WITHIN jiffies after it was reinstated is
+ * flapping. It is held down for MP_MIN_HOLD the first time, and twice as long each further
+ * time, up to MP_MAX_HOLD (R11).
  */
 #define MP_FLAPS_WITHIN		(60 * HZ)
 #define MP_MIN_HOLD		(2UL * HZ)
@@ -129,8 +132,8 @@ void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason 
 	path->probe_took = 0;
 	path->reason = reason;
 	/*
-	 * The disk may have grown since the path was added, and so have the live paths.
-	 * pairs with mp_is_same_disk()
+	 * The disk may have grown since the path was added.  Then the live paths report the
+	 * same size.  pairs with mp_is_same_disk()
 	 */
 	if (get_capacity(rdev->bdev->bd_disk) == mp_live_sectors(conf))
 		WRITE_ONCE(path->disk.sectors, get_capacity(rdev->bdev->bd_disk));
@@ -193,7 +196,10 @@ void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev)
 		sysfs_notify_dirent(rdev->sysfs_state);
 	md_new_event();
 	schedule_work(&conf->uevent_work);
-	/* It may be about to verify with this path, and it schedules the next probe. */
+	/*
+	 * The retry thread may be about to verify with this path, and it schedules the next
+	 * probe.
+	 */
 	md_wakeup_thread(conf->retry_thread);
 }
 
@@ -229,8 +235,8 @@ void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason rea
 	spin_unlock_irqrestore(&conf->lock, flags);
 
 	/*
-	 * Otherwise another CPU failed it, or it has become the last path: its next error
-	 * handles that.
+	 * Otherwise another CPU has failed the path, or it has become the last one.  Its
+	 * next error is then handled as such.
 	 */
 	if (failed) {
 		mp_path_changed(conf, rdev);
@@ -239,9 +245,9 @@ void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason rea
 }
 
 /*
- * The freeze_depth check keeps multipath_free() safe.  That function freezes the array and
- * then waits for all RCU sections and all I/O in flight, so nothing queues the work after
- * it has cancelled it.
+ * The freeze_depth check keeps multipath_free() safe.  multipath_free() freezes the array
+ * and waits for all RCU sections and all I/O in flight before it cancels the work.  md core
+ * has waited for superblock writes before that.  So nothing queues the work afterwards.
  */
 void mp_query_access_soon(struct mp_path *path)
 {
@@ -373,7 +379,7 @@ static void mp_send_uevent(struct mp_conf *conf, const char *name, bool live)
 
 /*
  * Send one change uevent of the array for each path that went live or failed since the last
- * uevent: without it, mdadm --monitor notices only at its next poll.  No uevent is sent
+ * uevent.  Without it, mdadm --monitor notices only at its next poll.  No uevent is sent
  * while no path works, because its receivers read the array and would block.  A work item,
  * since uevents sleep and allocate; it never runs concurrently with itself.
  */

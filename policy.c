@@ -5,16 +5,16 @@
  * R13. Bios go to the live paths of the lowest rank, and iopolicy chooses among those.  In
  * the order of increasing rank:
  *
- *   1. paths whose target port is in ALUA state active/optimised, or has no ALUA state;
- *   2. paths in state active/non-optimised;
+ *   1. paths whose target port is in ALUA state active/optimized, or has no ALUA state;
+ *   2. paths in state active/non-optimized or lba-dependent;
  *   3. standby paths, which the administrator has set to write-mostly;
  *   4. stalled paths, which have had I/O in flight for longer than stall_timeout and have
  *      completed none in that time;
- *   5. inactive paths, whose port is in another ALUA state, or has to be queried first (R14).
+ *   5. inactive paths, in any other ALUA state or suspect until they have been queried (R14).
  *
- * The rank is a bit mask, so a path with several of these is behind all paths that have
- * only the lower ones.  mp_take_path() in io.c handles the most frequent case inline:
- * policy failover, and a first path of rank 0.
+ * A rank is a bit mask.  The most serious property decides first, then the next one.
+ * mp_take_path() in io.c handles the most frequent case inline: policy failover, and a
+ * first path of rank 0.
  */
 
 #include <linux/blkdev.h>
@@ -79,8 +79,8 @@ static struct mp_path *mp_choose_round_robin(struct mp_conf *conf, u64 tried)
 
 /*
  * The best path with the fewest bios in flight.  Among equals, the one that this CPU has
- * not chosen for the longest time.  If the first of them always won, it would sometimes be
- * the slow one, and submitters waiting for its tags would leave the other paths idle.
+ * not chosen for the longest time.  If the first one always won, it would sometimes be the
+ * slow one.  Submitters waiting for its tags would then leave the other paths idle.
  */
 static struct mp_path *mp_choose_queue_depth(struct mp_conf *conf, u64 tried)
 {
@@ -132,7 +132,7 @@ static struct mp_path *mp_choose_numa(struct mp_conf *conf, u64 tried)
 	return best;
 }
 
-struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried)
+noinline struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried)
 {
 	switch (READ_ONCE(conf->policy)) {
 	case MP_ROUND_ROBIN:

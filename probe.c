@@ -8,13 +8,17 @@
  * while none works, is then checked by mp_check_work(): does it lead to the same disk?  The
  * result goes back to the retry thread.
  *
- * R11. A path that failed by itself keeps its slot, is probed, and is reinstated when it
- * responds and leads to the same disk (R12).  It is probed once per probe_interval at
- * first, then at intervals of 1/60 of the time since it failed, but at least every 30 s.
- * So it stays failed little longer than necessary, and a dead path costs little.  A path
- * that fails again within a minute after it was reinstated is held down, each time twice as
- * long, unless no other path works.  A path that the administrator failed (mdadm --fail) is
- * not probed.
+ * R11. A path that failed by itself keeps its slot and is probed.  It is reinstated when it
+ * responds and leads to the same disk (R12).  At first it is probed once per
+ * probe_interval, later at intervals of 1/60 of the time since it failed.  That interval is
+ * at most 30 s, unless probe_interval or the probe itself takes longer.  While no path
+ * works, the interval is probe_interval.  So the path stays failed little longer than
+ * necessary, and a dead path costs little.
+ *
+ * A path that fails again within a minute after it was reinstated is held down, each time
+ * twice as long, up to five minutes.  It is not held down while no other path works.  A
+ * path that the administrator failed (mdadm --fail) is not probed before its name is
+ * written to md/reinstate.
  *
  * R13 also needs to know which paths have stopped responding: see mp_check_stalled().
  */
@@ -26,8 +30,9 @@
 #include "trace.h"
 
 /*
- * A failed path is probed at intervals of 1/MP_PROBE_AGEING of the time since it failed,
- * and at least once in MP_PROBE_SELDOM jiffies (R11).
+ * A failed path is probed at intervals of 1/MP_PROBE_AGEING of the time since it failed
+ * (R11). The interval is at most MP_PROBE_SELDOM, unless probe_interval or the probe takes
+ * longer.
  */
 #define MP_PROBE_AGEING		60
 #define MP_PROBE_SELDOM		(30UL * HZ)
@@ -39,8 +44,13 @@
 #define MP_STALL_CHECKS		4
 
 /*
- * Count a probe in the path's in_flight.  False: the path is gone, or is not live or, with
- * @to_reinstate, may not be reinstated any more; or the array is frozen.
+ * Count a probe in the path's in_flight, in one RCU section like mp_take_path().  Probes
+ * also run while no path works.  So this checks freeze_depth (pairs with mp_freeze()), not
+ * blocked.
+ *
+ * Returns false if the array is frozen, or the path is gone or not live.  With
+ * @to_reinstate, the path must be waiting for reinstatement instead, and must not be
+ * removing (pairs with multipath_hot_remove_disk()).
  */
 static bool mp_take_for_probe(struct mp_path *path, bool to_reinstate)
 {
@@ -59,7 +69,7 @@ static bool mp_take_for_probe(struct mp_path *path, bool to_reinstate)
 	return taken;
 }
 
-/* The first, the last and the middle block: at least one of them is no bad sector. */
+/* The first, the last and the middle block: one bad sector must not fail the path. */
 static sector_t mp_probe_sector(struct mp_path *path, unsigned int place)
 {
 	struct md_rdev *rdev = mp_rdev(path);
@@ -191,22 +201,22 @@ static bool __mp_none_active(const struct mp_conf *conf)
 
 bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last)
 {
-	bool parking = false;
+	bool entered = false;
 
 	spin_lock_irq(&conf->lock);
 	if (last ? mp_rdev_live(last) && (conf->nr_live == 1 || __mp_none_active(conf)) :
 		   !conf->nr_live) {
 		__mp_set_state(conf, MP_QUEUEING);
-		parking = true;
+		entered = true;
 	}
 	spin_unlock_irq(&conf->lock);
 
-	if (parking) {
+	if (entered) {
 		conf->last_probe = jiffies;
 		pr_crit_ratelimited("md/multipath:%s: no path works; I/O is queued (no_path_retry: %d s)\n",
 				    mdname(conf->mddev), READ_ONCE(conf->no_path_retry));
 	}
-	return parking;
+	return entered;
 }
 
 /* A live path does not work: it fails, unless no other path is left. */
@@ -289,7 +299,7 @@ enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path)
 	return result;
 }
 
-/* Unless a probe has shown that the path works. */
+/* The path is one of several again, so it fails, unless a probe has shown that it works. */
 void mp_fail_down_path(struct mp_conf *conf)
 {
 	struct mp_path *path = conf->down_path;
@@ -349,7 +359,10 @@ static bool mp_request_removal(struct mp_path *path)
 	return gone;
 }
 
-/* The end of a probe that is in flight wakes the thread. */
+/*
+ * Whether a failed path may be reinstated and has no probe in flight, whose end wakes the
+ * thread.
+ */
 static bool mp_wants_probe(const struct mp_path *path)
 {
 	return READ_ONCE(path->auto_reinstate) && READ_ONCE(path->probe_state) == MP_PROBE_IDLE;
@@ -373,8 +386,8 @@ void mp_probe_failed_paths(struct mp_conf *conf)
 		if (!mp_wants_probe(path) || time_before(jiffies, mp_next_reinstate_probe(path)))
 			continue;
 		/*
-		 * Also if the probe cannot be started: the thread must not try again at
-		 * once.
+		 * Set this even if the probe cannot be started: the thread must not try
+		 * again at once.
 		 */
 		spin_lock_irq(&conf->lock);
 		path->probed_at = jiffies;
@@ -395,11 +408,11 @@ void mp_probe_failed_paths(struct mp_conf *conf)
  * a long queue takes seconds for a bio, and would be no faster over another path.
  *
  * New bios then avoid the path while another path is live, until the older epoch has no bio
- * left.  md is not informed, and no bio is sent elsewhere: the device may still write to
+ * left.  md is not informed, and no bio is sent elsewhere.  The device may still write to
  * the bios' pages, or write their data to the disk (see Order, in io.c).
  *
  * A bio that reads the epoch just before a swap is counted in the older epoch a moment
- * later, so it seems older than it is, by one interval at most.
+ * later. So it seems older than it is, by one interval at most.
  */
 static void mp_check_stalled(struct mp_path *path, const struct md_rdev *rdev,
 			     unsigned long timeout)

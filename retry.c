@@ -14,26 +14,27 @@
  *
  *    queued --mp_start_queued()--> its first path
  *
- * R1. A round tries a bio once on each path, and a second time on the last live path if the
- * first try there used failfast (R3).  When all have failed, a verification follows: a
+ * R1. A round tries a bio once on each path.  It tries the last live path a second time if
+ * the first try there used failfast (R3).  When all have failed, a verification follows: a
  * probe of a live path.
  *
- *      - If the path works, the bio gets its first error.  If the round ended with a path
- *        error, the bio gets another round first, then one each second, until no_path_retry
- *        seconds have passed since its first error.  Where controllers have ALUA states, it
- *        gets one more round after any error (R14).
+ *      - If the path works, the bio gets its first error, with two exceptions.  If the round
+ *        ended with a path error, another round follows at once, then one each second, until
+ *        no_path_retry seconds after the bio's first error.  If any path has an ALUA state,
+ *        one more round follows after an ambiguous error, and only one (R14).
  *      - If the path does not work, it fails or is inactive, and the bio continues without
- *        it.  If it was the last path, the bio waits (R8).  A new round begins when a path
- *        works again, unless no_path_retry has passed.
+ *        it.  If it was the last path, the bio waits (R8).  When a path works again, a new
+ *        round begins.  If no_path_retry seconds have passed since the bio's first error,
+ *        the bio ends with that error instead.
  *
- * Rounds and verifications end, so every bio ends.
+ * Rounds and verifications end, so every bio ends, unless no_path_retry is -1.
  *
- * R8. When no path works, bios wait for at most no_path_retry seconds, as queued master
- * bios or as records without a path.  Neither is anything that removal or suspend waits
- * for; mp_freeze() waits only for bios in flight.  Only the deadline, no_path_retry = 0,
+ * R8. When no path works, bios wait for at most no_path_retry seconds (-1: for ever), as
+ * queued master bios or as records without a path.  Removal and suspend wait for neither;
+ * mp_freeze() waits only for bios in flight.  Only the deadline, no_path_retry = 0,
  * multipath_free() and a reboot fail waiting bios.
  *
- * R9. The array's own thread retries failed bios, and not mddev->thread: md's thread writes
+ * R9. The array's own thread retries failed bios.  md's thread does not, because it writes
  * superblocks, and can wait for the lower driver's timeout on the very path that failed.
  * The retry thread never submits, because submission can block; each path's submit_work
  * does that, with a rescuer of its own.  Retries allocate only integrity data and crypt
@@ -76,7 +77,10 @@ static bool mp_is_overdue(const struct mp_io *io)
 		time_after_eq(jiffies, io->failed_since + (unsigned long)seconds * HZ));
 }
 
-/* Send a failed bio to another path, or have it verified.  False: there is no memory now. */
+/*
+ * Send a failed bio to another path, or have it verified.  Returns false if memory is short
+ * or bios have to wait.
+ */
 static bool mp_retry(struct mp_io *io)
 {
 	struct mp_conf *conf = io->conf;
@@ -110,7 +114,7 @@ static bool mp_retry(struct mp_io *io)
 	return true;
 }
 
-/* False: for some there is no memory now. */
+/* Returns false if memory is short or bios have to wait. */
 static bool mp_retry_failed(struct mp_conf *conf)
 {
 	struct llist_node *failed = llist_reverse_order(llist_del_all(&conf->failed));
@@ -137,7 +141,7 @@ static struct bio *mp_next_queued(struct mp_conf *conf)
 	return bio;
 }
 
-/* Start the queued bios, the oldest first.  False: for some there is no memory now. */
+/* Start the queued bios, the oldest first.  Returns false like mp_retry_failed(). */
 static bool mp_start_queued(struct mp_conf *conf)
 {
 	struct mp_io *io;
@@ -157,7 +161,10 @@ static bool mp_start_queued(struct mp_conf *conf)
 	return true;
 }
 
-/* None of them is in flight.  Earlier errors do not matter: all end with the same one. */
+/*
+ * None of these bios is in flight.  Earlier errors do not matter: all end with the same
+ * one.
+ */
 void mp_fail_waiting(struct mp_conf *conf)
 {
 	struct llist_node *failed = llist_reverse_order(llist_del_all(&conf->failed));
@@ -176,17 +183,6 @@ void mp_fail_waiting(struct mp_conf *conf)
 	}
 }
 
-/* The live path that bios go to first.  It may be gone before it is used. */
-static struct mp_path *mp_first_path(struct mp_conf *conf)
-{
-	struct mp_path *path;
-
-	rcu_read_lock();
-	path = mp_choose_path(conf, 0);
-	rcu_read_unlock();
-	return path;
-}
-
 void mp_move_to_failed(struct mp_conf *conf, struct llist_head *list)
 {
 	struct mp_io *io, *next;
@@ -198,6 +194,17 @@ void mp_move_to_failed(struct mp_conf *conf, struct llist_head *list)
 static bool mp_can_verify(struct mp_path *path)
 {
 	return path && mp_path_is_live(path) && READ_ONCE(path->probe_state) == MP_PROBE_IDLE;
+}
+
+/* The live path that bios go to first.  It may be gone before it is used. */
+static struct mp_path *mp_first_path(struct mp_conf *conf)
+{
+	struct mp_path *path;
+
+	rcu_read_lock();
+	path = mp_choose_path(conf, 0);
+	rcu_read_unlock();
+	return path;
 }
 
 /*
@@ -243,8 +250,8 @@ static void mp_start_verify(struct mp_conf *conf)
 }
 
 /*
- * A verification is void if its path has failed, if a path has gone live that the bios have
- * not tried, or if the probe hangs and another path can be probed.
+ * A verification is void if its path has failed, or if a path has gone live that the bios
+ * have not tried.  It is also void if the probe hangs and another path can be probed.
  */
 static void mp_cancel_verify(struct mp_conf *conf)
 {
@@ -398,8 +405,8 @@ static void mp_wake_md(struct mp_conf *conf)
 }
 
 /*
- * Whoever has work for the thread wakes it.  Only free memory is not announced, so the
- * thread polls while a bio waits for memory.
+ * Each event that creates work for the thread wakes it.  Only free memory is not announced,
+ * so the thread polls while a bio waits for memory.
  */
 void mp_retry_thread(struct md_thread *thread)
 {

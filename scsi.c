@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Commands, identity, size and access states of SCSI devices
+ * Commands, identity, size and ALUA states of SCSI devices
  *
  * SCSI may be a module, or not part of the kernel, so nothing of it is linked: its
  * functions are called through symbol_get().
@@ -12,10 +12,10 @@
  * Most disk arrays with two controllers report which controller serves a LUN best (ALUA),
  * and some refuse I/O over the other one.  The kernel's handler, scsi_dh_alua, queries the
  * states of all ports and keeps them in each scsi_device.  But it does so only if it is
- * attached, and only when a command returns the unit attention that states have changed,
- * which a path without I/O never sees.  So mp_access_work() attaches the handler, and sends
- * each path a TEST UNIT READY once a second, whose sense data also tells that a path is
- * alive but inactive.
+ * attached, and only when a command returns the unit attention for changed states.  A path
+ * without I/O never sees that.  So mp_access_work() attaches the handler and sends each
+ * path a TEST UNIT READY once a second.  The sense data also shows that a path is alive but
+ * inactive.
  */
 
 #include <linux/blk-mq.h>
@@ -32,7 +32,7 @@
 #include "md.h"
 #include "multipath.h"
 
-/* How often a path's access state is queried, in jiffies. */
+/* How often a path's ALUA state is queried, in jiffies. */
 #define MP_ACCESS_INTERVAL	HZ
 
 /* The handler knows a changed state after this time, in ms. */
@@ -54,7 +54,7 @@
 /* More than one try, as a device may first return a unit attention or two. */
 #define MP_QUERY_TRIES		3
 
-/* How many times a query waits for the queue to be unfrozen. */
+/* How often a query retries when the queue has been frozen again before it got a request. */
 #define MP_FREEZE_WAITS		50
 
 struct scsi_device *mp_scsi_device(struct block_device *bdev)
@@ -68,8 +68,8 @@ struct scsi_device *mp_scsi_device(struct block_device *bdev)
 }
 
 /*
- * The result of a command: 0; -EAGAIN after a unit attention or a deferred error; -ENOTCONN
- * if the path's controller does no I/O at present; -EIO.
+ * The result of a command: 0; -EAGAIN after a unit attention, an aborted command or a
+ * deferred error; -ENOTCONN if the path's controller does no I/O at present; -EIO.
  */
 static int mp_command_result(const struct scsi_cmnd *command)
 {
@@ -103,9 +103,10 @@ static int mp_command_result(const struct scsi_cmnd *command)
 }
 
 /*
- * Does not wait for a tag, as a path that hangs may not free one for a long time.  It does
- * wait for the queue to be unfrozen: while a controller is scanned, each address that is
- * tried freezes all queues that share its tag set.
+ * Does not wait for a tag, because a path that hangs may not free one for a long time.  It
+ * does wait while the queue is frozen.  During a scan of the SCSI host, each address that
+ * is tried freezes all queues that share its tag set.  So the queue is frozen most of the
+ * time, and may be frozen again before the request is allocated.
  */
 static struct request *
 mp_alloc_request(struct request_queue *q,
@@ -128,14 +129,10 @@ mp_alloc_request(struct request_queue *q,
 }
 
 /*
- * Execute a SCSI command.  scsi_execute_cmd() would do, but symbol_get() takes only
- * functions that are exported to GPL modules alone.  @timeout is in jiffies; 0: the lower
- * driver's.
+ * Execute a SCSI command.  scsi_execute_cmd() would do, but symbol_get() finds only
+ * EXPORT_SYMBOL_GPL functions.  @timeout is in jiffies; 0: the lower driver's.
  *
- * Context: sleeps, up to the timeout for each of MP_QUERY_TRIES.
- *
- * Return: 0; -ENOTCONN if the controller does no I/O; -EBUSY if all tags are in use or the
- * queue stays frozen; -EIO without a valid response; -ENXIO; -ENOMEM.
+ * Context and results as mp_query_identity(), with @timeout.
  */
 static int mp_scsi_command(struct scsi_device *sdev, const u8 *cdb, unsigned int cdb_length,
 			   void *answer, unsigned int length, unsigned int timeout)
@@ -230,7 +227,7 @@ out_free:
 	return err;
 }
 
-/* In sectors, and in bytes. */
+/* Query the disk's size in sectors and its block size in bytes. */
 static int mp_query_capacity(struct scsi_device *sdev, sector_t *sectors,
 			     unsigned int *block_size)
 {
@@ -269,7 +266,10 @@ int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known, struct 
 		if (err)
 			return err;
 	}
-	/* sd corrects the size that these devices report. */
+	/*
+	 * sd corrects the size that these devices report, so a queried size would not
+	 * match.
+	 */
 	if (sdev->fix_capacity || sdev->guess_capacity)
 		return 0;
 	err = mp_query_capacity(sdev, &now->sectors, &now->block_size);
@@ -285,7 +285,10 @@ int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known, struct 
 static long mp_query_access_state(struct scsi_device *sdev)
 {
 	static const u8 cdb[6] = { TEST_UNIT_READY };
-	/* With the timeout of I/O: a timeout resets the host, which also has I/O in flight. */
+	/*
+	 * With the lower driver's timeout.  A command that times out can end in a reset of
+	 * the SCSI host, which would disturb the I/O in flight there.
+	 */
 	int err = mp_scsi_command(sdev, cdb, sizeof(cdb), NULL, 0, 0);
 
 	if (err == -ENOTCONN)
@@ -321,7 +324,7 @@ bool mp_is_inactive(struct mp_path *path, struct scsi_device *sdev)
 /* scsi_dh_attach() is not atomic: it checks for a handler, and then attaches one. */
 static DEFINE_MUTEX(mp_attach_lock);
 
-/* Whether scsi_dh_alua tracks the device's access state; attaches it if necessary. */
+/* Whether scsi_dh_alua tracks the device's ALUA state; attaches it if necessary. */
 static bool mp_attach_handler(struct scsi_device *sdev)
 {
 	int (*attach)(struct request_queue *q, const char *name);
@@ -341,8 +344,9 @@ static bool mp_attach_handler(struct scsi_device *sdev)
 }
 
 /*
- * Have the handler activate the path's controller.  Two activations are at least
- * MP_ACTIVATE_PAUSE apart, and twice that for the same path, because it may not help.
+ * Have the handler activate the path's controller.  Two activations are more than
+ * MP_ACTIVATE_PAUSE apart.  The pause is twice as long for the path activated last: if that
+ * did not help, another path is activated first.
  */
 static void mp_activate(struct mp_path *path, struct scsi_device *sdev)
 {
@@ -400,11 +404,12 @@ static void mp_put_scsi_device(struct scsi_device *sdev)
 static const char *mp_access_name(unsigned long demerits)
 {
 	if (demerits & BIT(MP_INACTIVE))
-		return "standby or unavailable";
-	return demerits & BIT(MP_NON_OPTIMISED) ? "active/non-optimised" : "active/optimised";
+		return "standby, unavailable, offline or transitioning";
+	return demerits & BIT(MP_NON_OPTIMISED) ? "active/non-optimized or lba-dependent" :
+						 "active/optimized";
 }
 
-/* Have bios follow the path's access state.  Returns false if the state is unchanged. */
+/* Have bios follow the path's ALUA state.  Returns false if the state is unchanged. */
 static bool mp_set_access(struct mp_path *path, const struct md_rdev *rdev, unsigned long access)
 {
 	struct mp_conf *conf = path->conf;
@@ -425,9 +430,9 @@ static bool mp_set_access(struct mp_path *path, const struct md_rdev *rdev, unsi
 }
 
 /*
- * Decide on a suspect path, if it is one (@suspect_reason).  It does not fail if it is
- * inactive, or if its state has just changed.  If the state could not be queried for want
- * of a tag or memory, the path stays suspect until it can.
+ * Act on a query's result.  A suspect path (@suspect_reason) fails, unless it is inactive
+ * or its state has just changed.  If the state could not be queried for want of a tag or
+ * memory, the path stays suspect until it can.
  */
 static void mp_apply_access(struct mp_path *path, struct md_rdev *rdev, long demerits,
 			    enum mp_reason suspect_reason)
@@ -478,7 +483,7 @@ void mp_access_work(struct work_struct *work)
 
 	if (demerits > 0 && demerits & BIT(MP_INACTIVE) && READ_ONCE(conf->state) != MP_WORKING)
 		mp_activate(path, sdev);
-	/* The handler's module may not have been available.  Loading it needs no rescuer. */
+	/* The handler's module may not be loaded yet.  Loading it needs no rescuer. */
 	if (has_handler)
 		queue_delayed_work(conf->check_wq, &path->access_work, MP_ACCESS_INTERVAL);
 	else if (sdev && scsi_device_tpgs(sdev))
@@ -487,4 +492,3 @@ void mp_access_work(struct work_struct *work)
 		mp_put_scsi_device(sdev);
 	memalloc_noio_restore(flags);
 }
-

@@ -2,8 +2,8 @@
 /*
  * Tunables, counters and the table of paths, in /sys/block/mdX/md/
  *
- * md core calls these functions without reconfig_mutex, and they must not take it:
- * multipath_free() waits for them while it holds it.
+ * md core calls these functions without reconfig_mutex.  They must not take it, because
+ * multipath_free() waits for them with the mutex held.
  */
 
 #include <linux/blkdev.h>
@@ -11,7 +11,7 @@
 #include "md.h"
 #include "multipath.h"
 
-/* A file that shows one value; conf is the array's. */
+/* A file that shows one value, an expression of conf. */
 #define MP_SHOW(name, format, value)						\
 static ssize_t name##_show(struct mddev *mddev, char *page)			\
 {										\
@@ -144,7 +144,7 @@ static struct md_sysfs_entry mp_iopolicy =
 static const char * const mp_reason_names[MP_REASONS] = {
 	[MP_NO_REASON]		= "-",
 	[MP_IO_ERROR]		= "io-error",
-	[MP_FAILED_OVER]		= "failed-over",
+	[MP_FAILED_OVER]	= "failed-over",
 	[MP_PROBE_ERROR]	= "probe",
 	[MP_SUPERBLOCK_ERROR]	= "superblock",
 	[MP_BY_ADMIN]		= "user",

@@ -11,15 +11,22 @@
 
 #include <linux/blkdev.h>
 #include <linux/tracepoint.h>
+#include "multipath.h"
 
-/* enum mp_reason */
-#define show_reason(reason)			\
-	__print_symbolic(reason,		\
-		{ 1, "io-error" },		\
-		{ 2, "failed-over" },	\
-		{ 3, "probe" },			\
-		{ 4, "superblock" },		\
-		{ 5, "user" })
+/* enum mp_reason, which user space knows by number otherwise. */
+TRACE_DEFINE_ENUM(MP_IO_ERROR);
+TRACE_DEFINE_ENUM(MP_FAILED_OVER);
+TRACE_DEFINE_ENUM(MP_PROBE_ERROR);
+TRACE_DEFINE_ENUM(MP_SUPERBLOCK_ERROR);
+TRACE_DEFINE_ENUM(MP_BY_ADMIN);
+
+#define show_reason(reason)				\
+	__print_symbolic(reason,			\
+		{ MP_IO_ERROR,		"io-error" },	\
+		{ MP_FAILED_OVER,	"failed-over" }, \
+		{ MP_PROBE_ERROR,	"probe" },	\
+		{ MP_SUPERBLOCK_ERROR,	"superblock" },	\
+		{ MP_BY_ADMIN,		"user" })
 
 TRACE_EVENT(path_failed,
 
