@@ -461,7 +461,7 @@ path_state() {
 	[[ $# -eq 1 || ,$state, == *,"$2",* ]]
 }
 
-# Print the unique ID of a SCSI disk, as the kernel knows it: naa.33333330000007d0
+# Print the unique ID of a SCSI disk, as the kernel has cached it: naa.33333330000007d0
 id_of() {
 	cat "/sys/block/$(name_of "$1")/device/wwid"
 }

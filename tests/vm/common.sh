@@ -99,14 +99,14 @@ release_of() {
 }
 
 # archive_line <deb|deb-src> <suite> [archive]: print a line for sources.list.  The address comes
-# from the machine's own apt, which may not know archives other than Debian's.
+# from the machine's own apt, which may not have archives other than Debian's.
 archive_line() {
 	local archive=${3:-Debian} uri
 	# shellcheck disable=SC2016
 	uri=$(apt-get indextargets --format '$(LABEL)|$(REPO_URI)' |
 		awk -F'|' -v label="$archive" '$1 == label { print $2; exit }')
 	if [[ -z $uri && $archive == Debian ]]; then
-		say "apt knows no Debian archive: run 'apt-get update', then try again"
+		say "apt has no Debian archive: run 'apt-get update', then try again"
 		return 1
 	fi
 	[[ -z $uri ]] || echo "$1 [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $2 main"

@@ -26,14 +26,15 @@ find_terminal() {
 	set_width "$columns"
 }
 
-# set_width <columns>: 80 when that is no number, or 0, which a serial line has.
+# set_width <columns>: use 80 if this is not a number, or 0 as on a serial line.
 set_width() {
 	WIDTH=80
 	[[ $1 =~ ^[1-9][0-9]{0,3}$ ]] || return 0
 	WIDTH=$(($1 < MIN_WIDTH ? MIN_WIDTH : $1))
 }
 
-# paint <code>: colour what comes in.  After fit, as escape sequences have no width.
+# paint <code>: colour the input.  Use it after fit, because escape sequences have no
+# width.
 paint() {
 	if [[ $STYLE == colour ]]; then
 		sed $'s/.*/\e['"$1"$'m&\e[0m/'
@@ -77,8 +78,8 @@ fit() {
 	}'
 }
 
-# align: make a table of lines with fields.  Columns that do not fit are left out, on the
-# right, and "..." in the first line marks that.
+# align: print the input's fields as a table.  Columns that do not fit are omitted on the
+# right, and "..." in the first line shows this.
 align() {
 	awk -v width="$WIDTH" -v indent="$INDENT" '
 	function count_fitting(gap,    i, total, fitting) {
@@ -114,7 +115,7 @@ align() {
 	}'
 }
 
-# begin_act <title>: each act has a scale of its own.
+# begin_act <title>: each act has its own scale.
 begin_act() {
 	PER_MARK=
 	echo
@@ -142,12 +143,12 @@ show_table() {
 	return "${PIPESTATUS[0]}"
 }
 
-# choose_scale <highest rate>: once in an act, so that its bars compare.  They have room for
-# half as much again, as fio exceeds its limit after a delay.
+# choose_scale <highest rate>: call once per act, so that its bars have one scale.  There is
+# room for 1.5 times this rate, because fio exceeds its limit after a delay.
 choose_scale() {
 	local prefix room
 	if [[ -n $PER_MARK ]]; then
-		echo "choose_scale: this act has a scale already" >&2
+		echo "choose_scale: this act already has a scale" >&2
 		return 1
 	fi
 	# shellcheck disable=SC2059
@@ -158,7 +159,7 @@ choose_scale() {
 	fit <<<"${INDENT}One # is $PER_MARK I/O/s. A > marks a rate beyond the scale."
 }
 
-# print_bar <rate>: at least one mark for any rate but 0.
+# print_bar <rate>: print at least one mark for any rate except 0.
 print_bar() {
 	local prefix room marks bar end='' line
 	# shellcheck disable=SC2059
@@ -182,7 +183,7 @@ ios_of() {
 	awk -F'[=,]' '/ issued rwts: total=/ { sum += $2 + $3 } END { print sum + 0 }' "$1"
 }
 
-# The first error that fio got, or 0.  It ends at that.
+# Print the first error that fio got, or 0.  fio stops at the first error.
 error_of() {
 	awk '
 	/: err= *[0-9]+/ {
