@@ -540,13 +540,15 @@ bool mp_path_is_live(struct mp_path *path);
  * @conf: the array
  * @path: the path, which works and leads to the array's disk
  * @rdev: its rdev
+ * @inactive: whether the check has found its controller inactive (R14)
  *
  * Does nothing if the path may not be reinstated any more: the administrator failed it, or it
  * is being removed.
  *
  * Context: process context, in an RCU section.
  */
-void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev);
+void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
+		       bool inactive);
 
 /* The slot of a device; NULL for a spare. */
 struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev);

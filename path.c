@@ -90,8 +90,13 @@ void __mp_set_state(struct mp_conf *conf, enum mp_state state)
 	__mp_set_blocked(conf);
 }
 
-/* A path goes live.  Suspicions from before no longer count. */
-static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev)
+/*
+ * A path goes live.  Nothing that was known or suspected of it before counts any more: the
+ * caller has just found out whether it is @inactive, and its ALUA state is queried next.
+ * (MP_NON_OPTIMISED stays until then.  It is a preference, and never keeps a path unused.)
+ * An access state that was queried before is void, because joined changes.
+ */
+static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev, bool inactive)
 {
 	struct mp_conf *conf = path->conf;
 
@@ -99,8 +104,10 @@ static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev)
 
 	WRITE_ONCE(path->auto_reinstate, false);
 	clear_bit(MP_STALLED, &path->demerits);
+	WRITE_ONCE(path->suspect_reason, MP_NO_REASON);
+	assign_bit(MP_INACTIVE, &path->demerits, inactive);
 	WRITE_ONCE(conf->generation, conf->generation + 1);
-	/* pairs with mp_suspect_ambiguous_paths() */
+	/* pairs with mp_suspect_ambiguous_paths(), mp_access_work() */
 	WRITE_ONCE(path->joined, conf->generation);
 	clear_bit(Faulty, &rdev->flags);
 	set_bit(In_sync, &rdev->flags);
@@ -272,7 +279,8 @@ bool mp_path_is_live(struct mp_path *path)
 	return live;
 }
 
-void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev)
+void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
+		       bool inactive)
 {
 	bool back = false;
 
@@ -281,7 +289,7 @@ void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rde
 		path->was_reinstated = true;
 		path->reinstated_at = jiffies;
 		path->reinstatements++;
-		__mp_set_live(path, rdev);
+		__mp_set_live(path, rdev, inactive);
 		trace_path_reinstated(disk_devt(conf->mddev->gendisk), rdev->bdev->bd_dev,
 				      jiffies_to_msecs(jiffies - path->failed_at),
 				      conf->nr_live);
@@ -333,7 +341,7 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rd
 	clear_bit(In_sync, &rdev->flags);
 	rcu_assign_pointer(path->rdev, rdev);
 	if (in_sync)
-		__mp_set_live(path, rdev);
+		__mp_set_live(path, rdev, false);
 	else
 		__mp_count_paths(conf);
 	spin_unlock_irq(&conf->lock);
