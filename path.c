@@ -107,7 +107,7 @@ static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev, bool inact
 	WRITE_ONCE(path->suspect_reason, MP_NO_REASON);
 	assign_bit(MP_INACTIVE, &path->demerits, inactive);
 	WRITE_ONCE(conf->generation, conf->generation + 1);
-	/* pairs with mp_suspect_ambiguous_paths(), mp_access_work() */
+	/* pairs with mp_suspect_ambiguous_paths(), mp_handle_result() */
 	WRITE_ONCE(path->joined, conf->generation);
 	clear_bit(Faulty, &rdev->flags);
 	set_bit(In_sync, &rdev->flags);
@@ -246,25 +246,61 @@ void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason rea
 }
 
 /*
- * The freeze_depth check keeps multipath_free() safe.  That function freezes the array and
- * then waits for all RCU sections and all I/O in flight, so nothing queues the work after
- * it has cancelled it.
+ * A work item that is queued has a reference.  If it was queued already it has one, and the
+ * new one goes.  That one is never the last, because the caller's protects the tracker.
  */
+void mp_run_tracker(struct mp_tracker *tracker, unsigned long delay)
+{
+	refcount_inc(&tracker->refs);
+	if (mod_delayed_work(tracker->wq, &tracker->access_work, delay))
+		refcount_dec(&tracker->refs);
+}
+
 void mp_query_access_soon(struct mp_path *path)
 {
-	if (READ_ONCE(path->has_access) && !READ_ONCE(path->conf->freeze_depth))
-		mod_delayed_work(path->conf->check_wq, &path->access_work, 0);
+	struct mp_tracker *tracker;
+
+	rcu_read_lock();
+	tracker = rcu_dereference(path->tracker);
+	if (tracker && READ_ONCE(path->has_access))
+		mp_run_tracker(tracker, 0);
+	rcu_read_unlock();
+}
+
+/*
+ * Under the lock, so that a suspicion and a reinstatement are in an order.  Otherwise a
+ * reinstated path could keep half of a suspicion:
+ *
+ *	CPU0 here			CPU1
+ *	the path is live
+ *					the path fails, and is reinstated
+ *					clears MP_INACTIVE
+ *	sets MP_INACTIVE
+ */
+static bool mp_set_suspect(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
+{
+	struct mp_conf *conf = path->conf;
+	unsigned long flags;
+	bool suspect;
+
+	spin_lock_irqsave(&conf->lock, flags);
+	suspect = READ_ONCE(path->has_access) && mp_rdev_live(rdev) && conf->nr_live > 1;
+	if (suspect && !path->suspect_reason) {
+		WRITE_ONCE(path->suspect_since, jiffies);
+		WRITE_ONCE(path->suspect_reason, reason);	/* pairs with mp_start_query() */
+	}
+	if (suspect)
+		set_bit(MP_INACTIVE, &path->demerits);
+	spin_unlock_irqrestore(&conf->lock, flags);
+	return suspect;
 }
 
 void mp_suspect_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
 {
-	if (!READ_ONCE(path->has_access) || mp_is_last_path(path->conf)) {
-		mp_fail_path(path, rdev, reason);
-	} else if (mp_rdev_live(rdev)) {
-		WRITE_ONCE(path->suspect_reason, reason);	/* pairs with mp_access_work() */
-		set_bit(MP_INACTIVE, &path->demerits);
+	if (mp_set_suspect(path, rdev, reason))
 		mp_query_access_soon(path);
-	}
+	else
+		mp_fail_path(path, rdev, reason);
 }
 
 bool mp_path_is_live(struct mp_path *path)
