@@ -259,6 +259,7 @@ struct mp_tracker {
 	enum mp_tracker_state	state;		/* who owns the rest; release, acquire */
 	struct scsi_device	*sdev;		/* referenced; NULL when it is released */
 	unsigned long		attach_at;	/* jiffies; not before that */
+	bool			refreshed;	/* the handler has queried the state once */
 	unsigned int		tries;		/* of the query */
 	int			result;		/* of the command */
 	unsigned long		answered_at;	/* jiffies */

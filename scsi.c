@@ -395,6 +395,23 @@ static bool mp_has_handler(const struct scsi_device *sdev)
 	return handler && !strcmp(handler->name, "alua");
 }
 
+/*
+ * Have the handler query the state, once, as after a rescan of the device.  By itself it
+ * does so only when a command returns the unit attention that states have changed: the query
+ * that it queues while it is attached is lost, because the device's handler_data is not set
+ * yet (seen in 6.12 and 7.3).  Does not wait for the query.
+ */
+static void mp_refresh_handler(struct mp_tracker *tracker)
+{
+	const struct scsi_device_handler *handler = READ_ONCE(tracker->sdev->handler);
+
+	if (tracker->refreshed)
+		return;
+	tracker->refreshed = true;
+	if (handler->rescan)
+		handler->rescan(tracker->sdev);
+}
+
 /* mp_tracker::attach_work.  Does not touch the path. */
 static void mp_attach_work(struct work_struct *work)
 {
@@ -657,6 +674,7 @@ static void mp_start_query(struct mp_tracker *tracker)
 		mp_start_attach(tracker);
 	if (!rdev || !has_handler)
 		return;
+	mp_refresh_handler(tracker);
 	err = mp_send_query(tracker);
 	if (err)
 		mp_handle_result(tracker, err);
