@@ -144,6 +144,11 @@ static inline void *mempool_alloc_preallocated(mempool_t *pool)
 	blk_rq_map_kern((rq)->q, rq, buffer, length, gfp)
 #endif
 
+/* Newer than 6.12: the end of a request also gets the batch that it ends with. */
+#ifndef HAVE_RQ_END_IO_BATCH
+#define mp_query_end(rq, status, batch)		mp_query_end(rq, status)
+#endif
+
 /*
  * NEXUS was renamed after 6.1.  A status that a kernel lacks is never returned by its
  * drivers.

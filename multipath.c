@@ -186,7 +186,7 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
  * every caller suspends the array.
  *
  * Return: 0; -EEXIST without a free slot; -EINVAL, -ENOSPC, -EIO or -ENXIO if the device
- * cannot be a path of this array, after a line in the log.
+ * cannot be a path of this array, after a line in the log; -ENOMEM.
  */
 static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 {
@@ -214,9 +214,12 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 
 	if (!rdev->sectors)
 		rdev->sectors = bdev_nr_sectors(rdev->bdev) - rdev->data_offset;
+	err = mp_create_tracker(path, rdev->bdev);
+	if (err)
+		return err;
 	mp_cached_disk(rdev->bdev, &path->disk);
 	mp_fill_slot(conf, path, rdev, true);
-	mod_delayed_work(system_long_wq, &path->access_work, 0);
+	mp_start_tracker(path);
 	schedule_work(&conf->uevent_work);
 	/* Not every caller sets this.  md's thread is woken when the mutex is released. */
 	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
@@ -280,8 +283,13 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 	RCU_INIT_POINTER(path->rdev, NULL);
 	WRITE_ONCE(path->auto_reinstate, false);
 	spin_unlock_irq(&conf->lock);
-	/* mp_suspect_ambiguous_paths() may still use the rdev, which md core frees next. */
+	mp_detach_tracker(path);
+	/*
+	 * mp_suspect_ambiguous_paths() and mp_access_work() may still use the rdev, which
+	 * md core frees next.
+	 */
 	synchronize_rcu();
+	mp_free_tracker(path);
 	/* A spare may take the slot.  Up to 6.6 md core does not check by itself. */
 	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
 	return 0;
@@ -289,6 +297,7 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 
 static void mp_free_path(struct mp_path *path)
 {
+	mp_free_tracker(path);
 	if (path->submit_wq)
 		destroy_workqueue(path->submit_wq);
 	if (path->probe_page)
@@ -309,7 +318,6 @@ static struct mp_path *mp_alloc_path(struct mp_conf *conf, unsigned int slot)
 	init_llist_head(&path->to_submit);
 	INIT_WORK(&path->submit_work, mp_submit_work);
 	INIT_WORK(&path->check_work, mp_check_work);
-	INIT_DELAYED_WORK(&path->access_work, mp_access_work);
 
 	path->tally = alloc_percpu(struct mp_tally);
 	path->probe_page = alloc_page(GFP_KERNEL);
@@ -467,6 +475,9 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 				mdname(mddev), rdev->bdev, slot);
 			return -EINVAL;
 		}
+		err = mp_create_tracker(conf->paths[slot], rdev->bdev);
+		if (err)
+			return err;
 		mp_cached_disk(rdev->bdev, &conf->paths[slot]->disk);
 		mp_fill_slot(conf, conf->paths[slot], rdev,
 			     !test_bit(Faulty, &rdev->flags));
@@ -570,7 +581,7 @@ static int multipath_run(struct mddev *mddev)
 	mutex_unlock(&mp_arrays_lock);
 	queue_delayed_work(system_long_wq, &conf->stall_work, 0);
 	mp_for_each_path(path, conf)
-		queue_delayed_work(system_long_wq, &path->access_work, 0);
+		mp_start_tracker(path);
 
 	/* One disk needs no resync, and md core adds no path before a resync is done. */
 	mddev->resync_offset = MaxSector;
@@ -592,6 +603,8 @@ out_free_conf:
  * @mddev: the array; md core has stopped mddev->thread, and nothing submits bios
  * @priv: its struct mp_conf
  *
+ * Waits for bios and probes that are at a path, and for nothing else.
+ *
  * Context: sleeps, up to the lower drivers' timeout; reconfig_mutex held.
  */
 static void multipath_free(struct mddev *mddev, void *priv)
@@ -604,14 +617,14 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	mutex_lock(&mp_arrays_lock);
 	list_del(&conf->node);
 	mutex_unlock(&mp_arrays_lock);
-	/* No bio and no probe is in flight any more, and none can be submitted. */
-	mp_freeze(conf);
 	/*
-	 * access_work wakes the retry thread, so it ends first.  While the array is frozen,
-	 * nothing queues it again: see mp_query_access_soon().
+	 * No access_work uses the array after the grace period of mp_freeze(), so none
+	 * wakes the thread below.  This does not wait for its commands.
 	 */
 	mp_for_each_path_made(path, conf)
-		cancel_delayed_work_sync(&path->access_work);
+		mp_detach_tracker(path);
+	/* No bio and no probe is in flight any more, and none can be submitted. */
+	mp_freeze(conf);
 	/* Nothing else takes from the lists any more. */
 	md_unregister_thread(mddev, &conf->retry_thread);
 	/* No bio is left. */
@@ -807,9 +820,12 @@ static int __init multipath_init(void)
 	err = mp_create_caches();
 	if (err)
 		return err;
-	err = register_reboot_notifier(&mp_reboot_notifier);
+	err = mp_create_access_workqueues();
 	if (err)
 		goto out_destroy_caches;
+	err = register_reboot_notifier(&mp_reboot_notifier);
+	if (err)
+		goto out_destroy_workqueues;
 	err = register_md_submodule(&multipath_personality.head);
 	if (err) {
 		pr_err("md/multipath: another driver for level multipath is loaded: unload it first\n");
@@ -820,6 +836,8 @@ static int __init multipath_init(void)
 
 out_unregister_notifier:
 	unregister_reboot_notifier(&mp_reboot_notifier);
+out_destroy_workqueues:
+	mp_destroy_access_workqueues();
 out_destroy_caches:
 	mp_destroy_caches();
 	return err;
@@ -829,6 +847,7 @@ static void __exit multipath_exit(void)
 {
 	unregister_md_submodule(&multipath_personality.head);
 	unregister_reboot_notifier(&mp_reboot_notifier);
+	mp_destroy_access_workqueues();
 	mp_destroy_caches();
 }
 

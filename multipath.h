@@ -34,6 +34,7 @@
 #include <linux/mempool.h>
 #include <linux/percpu.h>
 #include <linux/raid/md_u.h>
+#include <linux/refcount.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include "md.h"
@@ -215,10 +216,11 @@ struct mp_path {
 	unsigned long		completed;	/* stall_work's */
 
 	/* The ALUA state of the path's target port (R14). */
-	struct delayed_work	access_work;	/* mp_access_work() */
+	struct mp_tracker __rcu	*tracker;	/* NULL: the port has no state; reconfig_mutex */
 	bool			has_access;	/* a handler has the state; access_work's; peeked */
-	unsigned long		access;		/* demerits by that state; access_work's */
-	enum mp_reason		suspect_reason;	/* any context sets, access_work takes */
+	unsigned long		access;		/* demerits by that state; access_work's; peeked */
+	enum mp_reason		suspect_reason;	/* lock; MP_NO_REASON: not suspect; peeked */
+	unsigned long		suspect_since;	/* lock; jiffies; peeked */
 
 	bool			notified_live;	/* in the last uevent; uevent_work's */
 
@@ -237,6 +239,34 @@ struct mp_path {
 	struct page		*probe_page;
 	struct bio_vec		probe_vec;
 	struct bio		*probe;
+};
+
+/* Who owns a struct mp_tracker. */
+enum mp_tracker_state {
+	MP_TRACKER_IDLE,	/* access_work */
+	MP_TRACKER_BUSY,	/* attach_work, or the lower driver with a command */
+	MP_TRACKER_ANSWERED,	/* access_work: the command has ended */
+};
+
+/*
+ * What follows the ALUA state of one device while it is a path (R14).  mp_access_work() in
+ * scsi.c explains its life.
+ */
+struct mp_tracker {
+	refcount_t		refs;		/* path, work items that are queued, command */
+	struct mp_path __rcu	*path;		/* NULL once the device is no path any more */
+	struct workqueue_struct	*wq;		/* fixed; access_work is queued here alone */
+	struct delayed_work	access_work;	/* mp_access_work() */
+	struct work_struct	attach_work;	/* mp_attach_work() */
+	enum mp_tracker_state	state;		/* who owns the rest; release, acquire */
+	struct scsi_device	*sdev;		/* referenced; NULL when it is released */
+	unsigned long		attach_at;	/* jiffies; not before that */
+	bool			refreshed;	/* the handler has queried the state once */
+	unsigned int		tries;		/* of the query */
+	int			result;		/* of the command */
+	unsigned long		answered_at;	/* jiffies */
+	u32			joined;		/* mp_path::joined when the command was sent */
+	bool			decides;	/* the path was suspect when it was sent */
 };
 
 /* What the I/O path reads comes first.  It writes none of it unless I/O fails or waits (R6). */
@@ -267,7 +297,7 @@ struct mp_conf {
 	unsigned int		stall_timeout;	/* ms, 0: do not check; peeked */
 	struct delayed_work	stall_work;	/* mp_stall_work() */
 	struct work_struct	uevent_work;	/* mp_uevent_work() */
-	struct workqueue_struct	*check_wq;	/* fixed; for check_work and access_work */
+	struct workqueue_struct	*check_wq;	/* fixed; for check_work */
 	bool			md_has_work;	/* any context sets, the retry thread takes */
 	struct mp_path		*probe_request;	/* any context sets, the retry thread takes */
 	bool			probe_soon;	/* access_work sets, the retry thread takes */
@@ -518,6 +548,15 @@ void mp_log_failed(const struct mp_conf *conf, const struct mp_path *path,
 void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
 
 /**
+ * mp_run_tracker() - run a tracker's access_work after a delay, also if it is queued already
+ * @tracker: the tracker
+ * @delay: jiffies
+ *
+ * Context: any; the caller has a reference, or is in an RCU section that protects the path.
+ */
+void mp_run_tracker(struct mp_tracker *tracker, unsigned long delay);
+
+/**
  * mp_query_access_soon() - query the path's ALUA state now instead of at the next interval
  * @path: the path; does nothing unless a handler knows its state
  *
@@ -533,7 +572,8 @@ void mp_query_access_soon(struct mp_path *path);
  * @reason: why
  *
  * A path with a known ALUA state gets no further bio while another path is usable.  That lasts
- * until mp_access_work() has queried the state and decided.  Any other path fails at once.
+ * until mp_access_work() has queried the state and decided, or until MP_SUSPECT_LIMIT has
+ * passed.  Any other path fails at once.
  *
  * Context: any; in an RCU section, or with the path's in_flight raised.  multipath_error() has
  * the rdev's nr_pending raised or reconfig_mutex held instead.
@@ -548,12 +588,14 @@ bool mp_path_is_live(struct mp_path *path);
  * @conf: the array
  * @path: the path, which works and leads to the array's disk
  * @rdev: its rdev
+ * @inactive: whether the check has found its controller inactive (R14)
  *
  * Does nothing if the path is being removed or no longer waits for reinstatement.
  *
  * Context: process context, in an RCU section.
  */
-void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev);
+void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
+		       bool inactive);
 
 /* The slot of a device; NULL for a spare. */
 struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev);
@@ -614,7 +656,8 @@ struct scsi_device *mp_scsi_device(struct block_device *bdev);
  * the command, and for SCSI's error recovery after a timeout.  Allocates with GFP_NOIO.
  *
  * Return: 0; -ENOTCONN if the controller does no I/O; -EBUSY if all tags are in use or the
- * queue stays frozen; -EIO without a valid response; -ENXIO without scsi_alloc_request();
+ * queue stays frozen; -ENODEV if the device is gone; -EIO without a valid response; -ENXIO
+ * without scsi_alloc_request();
  * -ENOMEM.
  */
 int mp_query_identity(struct scsi_device *sdev, const struct mp_identity *known,
@@ -639,13 +682,44 @@ int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known, struct 
  *
  * Context: sleeps, up to the lower driver's timeout.
  *
- * Return: true if it is; the path then has MP_INACTIVE set.  False also if no handler knows the
- * state, or if the device does not respond.
+ * Return: true if it is.  False also if no handler knows the state, or if the device does not
+ * respond.
  */
 bool mp_is_inactive(struct mp_path *path, struct scsi_device *sdev);
 
-/* mp_path::access_work: query the path's ALUA state and act on it.  Sleeps. */
-void mp_access_work(struct work_struct *work);
+/**
+ * mp_create_tracker() - prepare to follow the ALUA state of a device that becomes a path
+ * @path: its slot, still empty
+ * @bdev: the device
+ *
+ * Does nothing if the device has no ALUA state.
+ *
+ * Context: sleeps; reconfig_mutex held.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int mp_create_tracker(struct mp_path *path, struct block_device *bdev);
+
+/* Start to follow the ALUA state, if there is one.  The slot is filled; reconfig_mutex held. */
+void mp_start_tracker(struct mp_path *path);
+
+/* After the next grace period the path's tracker does not use the path.  reconfig_mutex held. */
+void mp_detach_tracker(struct mp_path *path);
+
+/**
+ * mp_free_tracker() - let go of the path's tracker, if it has one
+ * @path: the path; mp_detach_tracker() and a grace period have passed, or it never started
+ *
+ * A command that hangs, or a module that loads slowly, keeps the tracker for as long as it
+ * takes, and the module (mp_destroy_access_workqueues()).  The array and the path may go.
+ *
+ * Context: any; reconfig_mutex held.
+ */
+void mp_free_tracker(struct mp_path *path);
+
+/* The workqueues of the trackers of all arrays.  Return 0 or -ENOMEM.  Sleep. */
+int mp_create_access_workqueues(void);
+void mp_destroy_access_workqueues(void);
 
 /* -------- identity.c: which disk does a path lead to? -------- */
 

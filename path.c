@@ -93,8 +93,13 @@ void __mp_set_state(struct mp_conf *conf, enum mp_state state)
 	__mp_set_blocked(conf);
 }
 
-/* A path goes live.  Suspicions from before no longer count. */
-static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev)
+/*
+ * A path goes live.  Nothing that was known or suspected of it before counts any more: the
+ * caller has just found out whether it is @inactive, and its ALUA state is queried next.
+ * (MP_NON_OPTIMISED stays until then.  It is a preference, and never keeps a path unused.)
+ * An access state that was queried before is void, because joined changes.
+ */
+static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev, bool inactive)
 {
 	struct mp_conf *conf = path->conf;
 
@@ -102,8 +107,10 @@ static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev)
 
 	WRITE_ONCE(path->auto_reinstate, false);
 	clear_bit(MP_STALLED, &path->demerits);
+	WRITE_ONCE(path->suspect_reason, MP_NO_REASON);
+	assign_bit(MP_INACTIVE, &path->demerits, inactive);
 	WRITE_ONCE(conf->generation, conf->generation + 1);
-	/* pairs with mp_suspect_ambiguous_paths() */
+	/* pairs with mp_suspect_ambiguous_paths(), mp_handle_result() */
 	WRITE_ONCE(path->joined, conf->generation);
 	clear_bit(Faulty, &rdev->flags);
 	set_bit(In_sync, &rdev->flags);
@@ -245,25 +252,61 @@ void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason rea
 }
 
 /*
- * The freeze_depth check keeps multipath_free() safe.  multipath_free() freezes the array
- * and waits for all RCU sections and all I/O in flight before it cancels the work.  md core
- * has waited for superblock writes before that.  So nothing queues the work afterwards.
+ * A work item that is queued has a reference.  If it was queued already it has one, and the
+ * new one goes.  That one is never the last, because the caller's protects the tracker.
  */
+void mp_run_tracker(struct mp_tracker *tracker, unsigned long delay)
+{
+	refcount_inc(&tracker->refs);
+	if (mod_delayed_work(tracker->wq, &tracker->access_work, delay))
+		refcount_dec(&tracker->refs);
+}
+
 void mp_query_access_soon(struct mp_path *path)
 {
-	if (READ_ONCE(path->has_access) && !READ_ONCE(path->conf->freeze_depth))
-		mod_delayed_work(path->conf->check_wq, &path->access_work, 0);
+	struct mp_tracker *tracker;
+
+	rcu_read_lock();
+	tracker = rcu_dereference(path->tracker);
+	if (tracker && READ_ONCE(path->has_access))
+		mp_run_tracker(tracker, 0);
+	rcu_read_unlock();
+}
+
+/*
+ * Under the lock, so that a suspicion and a reinstatement are in an order.  Otherwise a
+ * reinstated path could keep half of a suspicion:
+ *
+ *	CPU0 here			CPU1
+ *	the path is live
+ *					the path fails, and is reinstated
+ *					clears MP_INACTIVE
+ *	sets MP_INACTIVE
+ */
+static bool mp_set_suspect(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
+{
+	struct mp_conf *conf = path->conf;
+	unsigned long flags;
+	bool suspect;
+
+	spin_lock_irqsave(&conf->lock, flags);
+	suspect = READ_ONCE(path->has_access) && mp_rdev_live(rdev) && conf->nr_live > 1;
+	if (suspect && !path->suspect_reason) {
+		WRITE_ONCE(path->suspect_since, jiffies);
+		WRITE_ONCE(path->suspect_reason, reason);	/* pairs with mp_start_query() */
+	}
+	if (suspect)
+		set_bit(MP_INACTIVE, &path->demerits);
+	spin_unlock_irqrestore(&conf->lock, flags);
+	return suspect;
 }
 
 void mp_suspect_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
 {
-	if (!READ_ONCE(path->has_access) || mp_is_last_path(path->conf)) {
-		mp_fail_path(path, rdev, reason);
-	} else if (mp_rdev_live(rdev)) {
-		WRITE_ONCE(path->suspect_reason, reason);	/* pairs with mp_access_work() */
-		set_bit(MP_INACTIVE, &path->demerits);
+	if (mp_set_suspect(path, rdev, reason))
 		mp_query_access_soon(path);
-	}
+	else
+		mp_fail_path(path, rdev, reason);
 }
 
 bool mp_path_is_live(struct mp_path *path)
@@ -278,7 +321,8 @@ bool mp_path_is_live(struct mp_path *path)
 	return live;
 }
 
-void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev)
+void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
+		       bool inactive)
 {
 	bool back = false;
 
@@ -287,7 +331,7 @@ void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rde
 		path->was_reinstated = true;
 		path->reinstated_at = jiffies;
 		path->reinstatements++;
-		__mp_set_live(path, rdev);
+		__mp_set_live(path, rdev, inactive);
 		trace_path_reinstated(disk_devt(conf->mddev->gendisk), rdev->bdev->bd_dev,
 				      jiffies_to_msecs(jiffies - path->failed_at),
 				      conf->nr_live);
@@ -339,7 +383,7 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rd
 	clear_bit(In_sync, &rdev->flags);
 	rcu_assign_pointer(path->rdev, rdev);
 	if (in_sync)
-		__mp_set_live(path, rdev);
+		__mp_set_live(path, rdev, false);
 	else
 		__mp_count_paths(conf);
 	spin_unlock_irq(&conf->lock);

@@ -244,7 +244,7 @@ static void mp_apply_reinstate_probe(struct mp_conf *conf, struct mp_path *path,
 	else if (result == MP_PROBE_AMBIGUOUS && READ_ONCE(path->has_access))
 		mp_start_check(path, true);
 	else if (result == MP_PROBE_SAME_DISK)
-		mp_reinstate_path(conf, path, rdev);
+		mp_reinstate_path(conf, path, rdev, path->probe_read_failed);
 }
 
 /* Act on a result.  It is void if the slot is empty by now, or holds another rdev. */

@@ -13,12 +13,17 @@
  * and some refuse I/O over the other one.  The kernel's handler, scsi_dh_alua, queries the
  * states of all ports and keeps them in each scsi_device.  But it does so only if it is
  * attached, and only when a command returns the unit attention for changed states.  A path
- * without I/O never sees that.  So mp_access_work() attaches the handler and sends each
- * path a TEST UNIT READY once a second.  The sense data also shows that a path is alive but
- * inactive.
+ * without I/O never sees that.  So mp_access_work() has the handler attached and
+ * sends each path a TEST UNIT READY once a second.  The sense data also shows that a path
+ * is alive but inactive.
+ *
+ * A path that is suspect is not used while another path works.  That ends after
+ * MP_SUSPECT_LIMIT at the latest: a path that could not be queried in that time has failed,
+ * and R11 applies to it.  A path whose device is gone fails without delay.
  */
 
 #include <linux/blk-mq.h>
+#include <linux/atomic.h>
 #include <linux/blkdev.h>
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -40,6 +45,12 @@
 
 /* How often a path without a handler is checked for one, in jiffies. */
 #define MP_ATTACH_INTERVAL	(30 * HZ)
+
+/* How long a path stays suspect at most, in jiffies. */
+#define MP_SUSPECT_LIMIT	(5 * HZ)
+
+/* The time between two queries of a suspect path that could not be sent, in jiffies. */
+#define MP_SUSPECT_RETRY	(HZ / 10 + 1)
 
 /* The time between two activations, in jiffies. */
 #define MP_ACTIVATE_PAUSE	(5 * HZ)
@@ -103,6 +114,17 @@ static int mp_command_result(const struct scsi_cmnd *command)
 }
 
 /*
+ * The result of an allocation without waiting.  -EWOULDBLOCK means that all tags are in use
+ * or that the queue is frozen, but also that the device is gone.
+ */
+static int mp_alloc_error(struct request_queue *q, int err)
+{
+	if (err != -EWOULDBLOCK)
+		return err;
+	return blk_queue_dying(q) ? -ENODEV : -EBUSY;
+}
+
+/*
  * Does not wait for a tag, because a path that hangs may not free one for a long time.  It
  * does wait while the queue is frozen.  During a scan of the SCSI host, each address that
  * is tried freezes all queues that share its tag set.  So the queue is frozen most of the
@@ -121,11 +143,31 @@ mp_alloc_request(struct request_queue *q,
 		rq = alloc(q, REQ_OP_DRV_IN, BLK_MQ_REQ_NOWAIT);
 		if (!IS_ERR(rq) || PTR_ERR(rq) != -EWOULDBLOCK)
 			break;
-		left = wait_event_timeout(q->mq_freeze_wq, !READ_ONCE(q->mq_freeze_depth), left);
-		if (!left)
+		left = wait_event_timeout(q->mq_freeze_wq,
+					  !READ_ONCE(q->mq_freeze_depth) || blk_queue_dying(q),
+					  left);
+		if (!left || blk_queue_dying(q))
 			break;
 	}
 	return rq;
+}
+
+/* The CDB goes in, and our result comes out. */
+static void mp_fill_command(struct request *rq, const u8 *cdb, unsigned int cdb_length)
+{
+	struct scsi_cmnd *command = blk_mq_rq_to_pdu(rq);
+
+	command->allowed = 0;
+	command->cmd_len = cdb_length;
+	memcpy(command->cmnd, cdb, cdb_length);
+	rq->rq_flags |= RQF_QUIET;
+}
+
+static int mp_request_result(struct request *rq, blk_status_t status)
+{
+	const struct scsi_cmnd *command = blk_mq_rq_to_pdu(rq);
+
+	return status && !command->result ? -EIO : mp_command_result(command);
 }
 
 /*
@@ -149,7 +191,7 @@ static int mp_scsi_command(struct scsi_device *sdev, const u8 *cdb, unsigned int
 	for (tries = 0; err == -EAGAIN && tries < MP_QUERY_TRIES; tries++) {
 		rq = mp_alloc_request(sdev->request_queue, alloc_request);
 		if (IS_ERR(rq)) {
-			err = PTR_ERR(rq) == -EWOULDBLOCK ? -EBUSY : PTR_ERR(rq);
+			err = mp_alloc_error(sdev->request_queue, PTR_ERR(rq));
 			break;
 		}
 		err = 0;
@@ -159,14 +201,9 @@ static int mp_scsi_command(struct scsi_device *sdev, const u8 *cdb, unsigned int
 		}
 		if (!err) {
 			command = blk_mq_rq_to_pdu(rq);
-			command->allowed = 0;
-			command->cmd_len = cdb_length;
-			memcpy(command->cmnd, cdb, cdb_length);
+			mp_fill_command(rq, cdb, cdb_length);
 			rq->timeout = timeout;
-			rq->rq_flags |= RQF_QUIET;
-			err = blk_execute_rq(rq, true) ? -EIO : 0;
-			if (!err || command->result)
-				err = mp_command_result(command);
+			err = mp_request_result(rq, blk_execute_rq(rq, true));
 			/*
 			 * Some devices transfer data that their residual count declares
 			 * invalid.
@@ -281,22 +318,11 @@ int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known, struct 
 	return 0;
 }
 
-/* Returns the demerits by the path's ALUA state, or a negative error. */
-static long mp_query_access_state(struct scsi_device *sdev)
-{
-	static const u8 cdb[6] = { TEST_UNIT_READY };
-	/*
-	 * With the lower driver's timeout.  A command that times out can end in a reset of
-	 * the SCSI host, which would disturb the I/O in flight there.
-	 */
-	int err = mp_scsi_command(sdev, cdb, sizeof(cdb), NULL, 0, 0);
+static const u8 mp_test_unit_ready[6] = { TEST_UNIT_READY };
 
-	if (err == -ENOTCONN)
-		return BIT(MP_INACTIVE);
-	if (err)
-		return err;
-	/* If states have changed, the handler has just been notified, and queries them. */
-	msleep(MP_ACCESS_SETTLE);
+/* The demerits by the state that the handler knows. */
+static unsigned long mp_handler_access(const struct scsi_device *sdev)
+{
 	switch (READ_ONCE(sdev->access_state) & SCSI_ACCESS_STATE_MASK) {
 	case SCSI_ACCESS_STATE_OPTIMAL:
 		return 0;
@@ -310,47 +336,161 @@ static long mp_query_access_state(struct scsi_device *sdev)
 
 bool mp_is_inactive(struct mp_path *path, struct scsi_device *sdev)
 {
-	long demerits;
+	int err;
 
 	if (!READ_ONCE(path->has_access))
 		return false;
-	demerits = mp_query_access_state(sdev);
-	if (demerits < 0 || !(demerits & BIT(MP_INACTIVE)))
-		return false;
-	set_bit(MP_INACTIVE, &path->demerits);
-	return true;
+	/* With the timeout of I/O: a timeout resets the host, which also has I/O in flight. */
+	err = mp_scsi_command(sdev, mp_test_unit_ready, sizeof(mp_test_unit_ready), NULL, 0, 0);
+	if (err)
+		return err == -ENOTCONN;
+	/* If states have changed, the handler has just been notified, and queries them. */
+	msleep(MP_ACCESS_SETTLE);
+	return mp_handler_access(sdev) & BIT(MP_INACTIVE);
 }
 
-/* scsi_dh_attach() is not atomic: it checks for a handler, and then attaches one. */
-static DEFINE_MUTEX(mp_attach_lock);
+/* -------- trackers: see mp_access_work() -------- */
 
-/* Whether scsi_dh_alua tracks the device's ALUA state; attaches it if necessary. */
-static bool mp_attach_handler(struct scsi_device *sdev)
+/* With a rescuer: a query can be what makes a path usable.  Nothing on it waits. */
+static struct workqueue_struct *mp_access_wq;
+
+/*
+ * scsi_dh_attach() is not atomic: it checks for a handler, and then attaches one.  An
+ * ordered workqueue has one run at a time, without a lock.  It loads the handler's module,
+ * which needs user space and can take for ever, so no I/O and no stop may wait for it.
+ */
+static struct workqueue_struct *mp_attach_wq;
+
+/* The trackers that exist, for mp_destroy_access_workqueues(). */
+static atomic_t mp_trackers = ATOMIC_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(mp_no_trackers);
+
+/* The caller is in an RCU section, or in a work item: rmmod waits for both. */
+static void mp_put_tracker(struct mp_tracker *tracker)
 {
-	int (*attach)(struct request_queue *q, const char *name);
+	if (!refcount_dec_and_test(&tracker->refs))
+		return;
+	kfree(tracker);
+	if (atomic_dec_and_test(&mp_trackers))
+		wake_up(&mp_no_trackers);
+}
 
-	if (!scsi_device_tpgs(sdev))
-		return false;
-	mutex_lock(&mp_attach_lock);
-	if (!sdev->handler) {
-		attach = symbol_get(scsi_dh_attach);
-		if (attach) {
-			attach(sdev->request_queue, "alua");
-			symbol_put(scsi_dh_attach);
-		}
-	}
-	mutex_unlock(&mp_attach_lock);
-	return sdev->handler && !strcmp(sdev->handler->name, "alua");
+/* Run access_work after @delay, or earlier if it is queued already. */
+static void mp_run_tracker_later(struct mp_tracker *tracker, unsigned long delay)
+{
+	refcount_inc(&tracker->refs);
+	if (!queue_delayed_work(tracker->wq, &tracker->access_work, delay))
+		mp_put_tracker(tracker);
 }
 
 /*
- * Have the handler activate the path's controller.  Two activations are more than
- * MP_ACTIVATE_PAUSE apart.  The pause is twice as long for the path activated last: if that
- * did not help, another path is activated first.
+ * Whether scsi_dh_alua tracks the device's access state.  Once attached, a handler and its
+ * module stay until the last reference on the device goes.
  */
-static void mp_activate(struct mp_path *path, struct scsi_device *sdev)
+static bool mp_has_handler(const struct scsi_device *sdev)
 {
-	int (*activate)(struct request_queue *q, activate_complete fn, void *data);
+	const struct scsi_device_handler *handler = READ_ONCE(sdev->handler);
+
+	return handler && !strcmp(handler->name, "alua");
+}
+
+/*
+ * Have the handler query the state, once, as after a rescan of the device.  By itself it
+ * does so only when a command returns the unit attention that states have changed: the query
+ * that it queues while it is attached is lost, because the device's handler_data is not set
+ * yet (seen in 6.12 and 7.3).  Does not wait for the query.
+ */
+static void mp_refresh_handler(struct mp_tracker *tracker)
+{
+	const struct scsi_device_handler *handler = READ_ONCE(tracker->sdev->handler);
+
+	if (tracker->refreshed)
+		return;
+	tracker->refreshed = true;
+	if (handler->rescan)
+		handler->rescan(tracker->sdev);
+}
+
+/* mp_tracker::attach_work.  Does not touch the path. */
+static void mp_attach_work(struct work_struct *work)
+{
+	struct mp_tracker *tracker = container_of(work, struct mp_tracker, attach_work);
+	struct scsi_device *sdev = tracker->sdev;
+	int (*attach)(struct request_queue *q, const char *name);
+
+	attach = READ_ONCE(sdev->handler) ? NULL : symbol_get(scsi_dh_attach);
+	if (attach) {
+		attach(sdev->request_queue, "alua");
+		symbol_put(scsi_dh_attach);
+	}
+	tracker->attach_at = jiffies + MP_ATTACH_INTERVAL;
+	smp_store_release(&tracker->state, MP_TRACKER_IDLE);	/* pairs with mp_access_work() */
+	mp_run_tracker(tracker, 0);
+	mp_put_tracker(tracker);
+}
+
+/* The handler's module may not have been available the last time. */
+static void mp_start_attach(struct mp_tracker *tracker)
+{
+	if (time_before(jiffies, tracker->attach_at)) {
+		mp_run_tracker_later(tracker, tracker->attach_at - jiffies);
+		return;
+	}
+	refcount_inc(&tracker->refs);
+	WRITE_ONCE(tracker->state, MP_TRACKER_BUSY);
+	queue_work(mp_attach_wq, &tracker->attach_work);
+}
+
+/* The end of a query.  Any context. */
+static enum rq_end_io_ret mp_query_end(struct request *rq, blk_status_t status,
+				       const struct io_comp_batch *batch)
+{
+	struct mp_tracker *tracker = rq->end_io_data;
+
+	rcu_read_lock();
+	tracker->result = mp_request_result(rq, status);
+	tracker->answered_at = jiffies;
+	/* pairs with mp_access_work() */
+	smp_store_release(&tracker->state, MP_TRACKER_ANSWERED);
+	mp_run_tracker(tracker, msecs_to_jiffies(MP_ACCESS_SETTLE));
+	mp_put_tracker(tracker);
+	rcu_read_unlock();
+	return RQ_END_IO_FREE;
+}
+
+/* Send a TEST UNIT READY, for mp_query_end().  Does not wait for a tag. */
+static int mp_send_query(struct mp_tracker *tracker)
+{
+	struct request *(*alloc_request)(struct request_queue *q, blk_opf_t opf,
+					 blk_mq_req_flags_t flags);
+	struct request_queue *q = tracker->sdev->request_queue;
+	struct request *rq;
+
+	alloc_request = symbol_get(scsi_alloc_request);
+	if (!alloc_request)
+		return -ENXIO;
+	rq = alloc_request(q, REQ_OP_DRV_IN, BLK_MQ_REQ_NOWAIT);
+	symbol_put(scsi_alloc_request);
+	if (IS_ERR(rq))
+		return mp_alloc_error(q, PTR_ERR(rq));
+
+	mp_fill_command(rq, mp_test_unit_ready, sizeof(mp_test_unit_ready));
+	/* With the timeout of I/O: a timeout resets the host, which also has I/O in flight. */
+	rq->timeout = 0;
+	rq->end_io = mp_query_end;
+	rq->end_io_data = tracker;
+	refcount_inc(&tracker->refs);
+	WRITE_ONCE(tracker->state, MP_TRACKER_BUSY);
+	blk_execute_rq_nowait(rq, true);
+	return 0;
+}
+
+/*
+ * Two activations are at least MP_ACTIVATE_PAUSE apart, and twice that for the same path,
+ * because it may not help.
+ */
+static bool mp_may_activate(struct mp_path *path)
+{
 	struct mp_conf *conf = path->conf;
 	unsigned long pause;
 	bool now;
@@ -363,42 +503,19 @@ static void mp_activate(struct mp_path *path, struct scsi_device *sdev)
 		conf->activated_at = jiffies;
 	}
 	spin_unlock_irq(&conf->lock);
-	activate = now ? symbol_get(scsi_dh_activate) : NULL;
+	return now;
+}
+
+/* Have the handler activate the path's controller. */
+static void mp_activate(struct scsi_device *sdev)
+{
+	int (*activate)(struct request_queue *q, activate_complete fn, void *data);
+
+	activate = symbol_get(scsi_dh_activate);
 	if (!activate)
 		return;
 	activate(sdev->request_queue, NULL, NULL);
 	symbol_put(scsi_dh_activate);
-}
-
-/*
- * Returns the path's SCSI device for mp_put_scsi_device(), or NULL, and mp_path::joined.
- * Removal of the path does not wait for the caller.
- */
-static struct scsi_device *mp_get_scsi_device(struct mp_path *path, u32 *joined)
-{
-	struct scsi_device *sdev = NULL;
-	struct md_rdev *rdev;
-
-	rcu_read_lock();
-	rdev = rcu_dereference(path->rdev);
-	if (rdev)
-		sdev = mp_scsi_device(rdev->bdev);
-	if (sdev) {
-		/* The open disk holds a reference on both until the RCU section ends. */
-		__module_get(sdev->host->hostt->module);
-		get_device(&sdev->sdev_gendev);
-	}
-	*joined = READ_ONCE(path->joined);	/* pairs with mp_fill_slot() */
-	rcu_read_unlock();
-	return sdev;
-}
-
-static void mp_put_scsi_device(struct scsi_device *sdev)
-{
-	struct module *module = sdev->host->hostt->module;
-
-	put_device(&sdev->sdev_gendev);
-	module_put(module);
 }
 
 static const char *mp_access_name(unsigned long demerits)
@@ -409,86 +526,351 @@ static const char *mp_access_name(unsigned long demerits)
 						 "active/optimized";
 }
 
-/* Have bios follow the path's ALUA state.  Returns false if the state is unchanged. */
-static bool mp_set_access(struct mp_path *path, const struct md_rdev *rdev, unsigned long access)
+/* Use the path, unless it is inactive or suspect.  @decided: it is not suspect any more. */
+static void mp_set_inactive(struct mp_path *path, bool decided)
 {
 	struct mp_conf *conf = path->conf;
+	bool was, inactive;
 
-	/* pairs with mp_rank() */
-	assign_bit(MP_NON_OPTIMISED, &path->demerits, access & BIT(MP_NON_OPTIMISED));
-	assign_bit(MP_INACTIVE, &path->demerits, access & BIT(MP_INACTIVE));
-	if (access == READ_ONCE(path->access))
-		return false;
-	WRITE_ONCE(path->access, access);
-	pr_info_ratelimited("md/multipath:%s: path %pg: target port is in ALUA state %s\n",
-			    mdname(conf->mddev), rdev->bdev, mp_access_name(access));
-	if (!(access & BIT(MP_INACTIVE)) && READ_ONCE(conf->state) != MP_WORKING) {
+	/* pairs with mp_set_suspect() */
+	spin_lock_irq(&conf->lock);
+	if (decided)
+		WRITE_ONCE(path->suspect_reason, MP_NO_REASON);
+	was = test_bit(MP_INACTIVE, &path->demerits);
+	inactive = path->suspect_reason || (path->access & BIT(MP_INACTIVE));
+	assign_bit(MP_INACTIVE, &path->demerits, inactive);	/* pairs with mp_rank() */
+	spin_unlock_irq(&conf->lock);
+
+	if (was && !inactive && READ_ONCE(conf->state) != MP_WORKING) {
 		WRITE_ONCE(conf->probe_soon, true);	/* pairs with mp_probe_again() */
 		md_wakeup_thread(conf->retry_thread);
 	}
-	return true;
+}
+
+/* Have bios follow the path's access state.  Returns false if the state is unchanged. */
+static bool mp_set_access(struct mp_path *path, const struct md_rdev *rdev, unsigned long access)
+{
+	bool changed = access != path->access;
+
+	WRITE_ONCE(path->access, access);
+	/* pairs with mp_rank() */
+	assign_bit(MP_NON_OPTIMISED, &path->demerits, access & BIT(MP_NON_OPTIMISED));
+	mp_set_inactive(path, false);
+	if (changed)
+		pr_info_ratelimited("md/multipath:%s: path %pg: target port is in ALUA state %s\n",
+				    mdname(path->conf->mddev), rdev->bdev, mp_access_name(access));
+	return changed;
+}
+
+/* How long the path may remain suspect, in jiffies; 0: no longer. */
+static unsigned long mp_suspect_left(const struct mp_path *path)
+{
+	unsigned long until = READ_ONCE(path->suspect_since) + MP_SUSPECT_LIMIT;
+
+	return time_before(jiffies, until) ? until - jiffies : 0;
 }
 
 /*
- * Act on a query's result.  A suspect path (@suspect_reason) fails, unless it is inactive
- * or its state has just changed.  If the state could not be queried for want of a tag or
- * memory, the path stays suspect until it can.
+ * Fail a path that is suspect or gone, unless its state has explained the error.  The last
+ * live path does not fail, and is in use again.
  */
-static void mp_apply_access(struct mp_path *path, struct md_rdev *rdev, long demerits,
-			    enum mp_reason suspect_reason)
+static void mp_decide_on_suspect(struct mp_path *path, struct md_rdev *rdev, bool explained)
+{
+	enum mp_reason reason = READ_ONCE(path->suspect_reason);
+
+	if (!explained)
+		mp_fail_path(path, rdev, reason ? reason : MP_PROBE_ERROR);
+	mp_set_inactive(path, true);
+}
+
+/*
+ * Act on the result of a query: demerits, or a negative error.  @decides: the path was
+ * suspect when the query was sent.  It does not fail if it is inactive, or if its state has
+ * just changed.  A query that could not be sent, for want of a tag, decides nothing.
+ */
+static void mp_apply_access(struct mp_path *path, struct md_rdev *rdev, long result, bool decides)
 {
 	bool explained = false;
 
-	if (demerits >= 0) {
-		explained = mp_set_access(path, rdev, demerits) || demerits & BIT(MP_INACTIVE);
-	} else if (demerits != -EIO) {
-		cmpxchg(&path->suspect_reason, MP_NO_REASON, suspect_reason);
-		return;
+	if (result >= 0)
+		explained = mp_set_access(path, rdev, result) || (result & BIT(MP_INACTIVE));
+
+	if (result == -ENODEV || is_rdev_broken(rdev)) {
+		mp_decide_on_suspect(path, rdev, false);
+	} else if (READ_ONCE(path->suspect_reason)) {
+		if ((decides && (result >= 0 || result == -EIO)) || !mp_suspect_left(path))
+			mp_decide_on_suspect(path, rdev, explained);
+	} else if (result == -EIO) {
+		if (READ_ONCE(path->conf->state) != MP_WORKING)
+			mp_fail_path(path, rdev, MP_PROBE_ERROR);
+		else
+			mp_request_probe(path);
 	}
-	if (suspect_reason && !explained)
-		mp_fail_path(path, rdev, suspect_reason);
-	else if (demerits == -EIO && READ_ONCE(path->conf->state) != MP_WORKING)
-		mp_fail_path(path, rdev, MP_PROBE_ERROR);
-	else if (demerits == -EIO)
-		mp_request_probe(path);
 }
 
-/* Only multipath_free() waits for this work.  Its allocations do not start I/O. */
-void mp_access_work(struct work_struct *work)
+/* When the path is to be queried next, in jiffies. */
+static unsigned long mp_next_query(const struct mp_path *path, long result)
 {
-	struct mp_path *path = container_of(work, struct mp_path, access_work.work);
-	/* pairs with mp_suspect_path() */
-	enum mp_reason suspect_reason = xchg(&path->suspect_reason, MP_NO_REASON);
-	unsigned int flags = memalloc_noio_save();
-	struct mp_conf *conf = path->conf;
-	struct scsi_device *sdev;
-	struct md_rdev *rdev;
-	bool has_handler;
-	long demerits = 0;
-	u32 joined;
+	if (!READ_ONCE(path->suspect_reason))
+		return MP_ACCESS_INTERVAL;
+	return result < 0 ? MP_SUSPECT_RETRY : 0;
+}
 
-	sdev = mp_get_scsi_device(path, &joined);
-	has_handler = sdev && mp_attach_handler(sdev);
-	if (has_handler && mp_path_is_live(path))
-		demerits = mp_query_access_state(sdev);
+/* The rdev, if the tracker's path is live.  In an RCU section. */
+static struct md_rdev *mp_tracked_rdev(const struct mp_tracker *tracker, struct mp_path **path)
+{
+	struct md_rdev *rdev;
+
+	*path = rcu_dereference(tracker->path);
+	rdev = *path ? rcu_dereference((*path)->rdev) : NULL;
+	return rdev && mp_rdev_live(rdev) ? rdev : NULL;
+}
+
+/* A result from before the path was reinstated is void. */
+static void mp_handle_result(struct mp_tracker *tracker, long result)
+{
+	bool activate = false, live = false;
+	unsigned long next = 0;
+	struct md_rdev *rdev;
+	struct mp_path *path;
 
 	rcu_read_lock();
-	rdev = rcu_dereference(path->rdev);
-	if (rdev && READ_ONCE(path->joined) == joined) {
-		WRITE_ONCE(path->has_access, has_handler);	/* pairs with mp_suspect_path() */
-		if (mp_rdev_live(rdev))
-			mp_apply_access(path, rdev, demerits, suspect_reason);
+	rdev = mp_tracked_rdev(tracker, &path);
+	/* pairs with __mp_set_live() */
+	if (rdev && READ_ONCE(path->joined) == tracker->joined) {
+		mp_apply_access(path, rdev, result, tracker->decides);
+		next = mp_next_query(path, result);
+		activate = result > 0 && (result & BIT(MP_INACTIVE)) &&
+			   READ_ONCE(path->conf->state) != MP_WORKING && mp_may_activate(path);
+	}
+	live = rdev && mp_rdev_live(rdev);
+	rcu_read_unlock();
+
+	if (activate)
+		mp_activate(tracker->sdev);
+	tracker->tries = 0;
+	/* mp_reinstate_path() starts with a failed path again. */
+	if (live)
+		mp_run_tracker_later(tracker, next);
+}
+
+static void mp_start_query(struct mp_tracker *tracker)
+{
+	bool has_handler = mp_has_handler(tracker->sdev);
+	struct md_rdev *rdev;
+	struct mp_path *path;
+	int err;
+
+	rcu_read_lock();
+	rdev = mp_tracked_rdev(tracker, &path);
+	if (path) {
+		WRITE_ONCE(path->has_access, has_handler);	/* pairs with mp_set_suspect() */
+		tracker->joined = READ_ONCE(path->joined);
+		tracker->decides = READ_ONCE(path->suspect_reason);	/* likewise */
 	}
 	rcu_read_unlock();
 
-	if (demerits > 0 && demerits & BIT(MP_INACTIVE) && READ_ONCE(conf->state) != MP_WORKING)
-		mp_activate(path, sdev);
-	/* The handler's module may not be loaded yet.  Loading it needs no rescuer. */
-	if (has_handler)
-		queue_delayed_work(conf->check_wq, &path->access_work, MP_ACCESS_INTERVAL);
-	else if (sdev && scsi_device_tpgs(sdev))
-		queue_delayed_work(system_long_wq, &path->access_work, MP_ATTACH_INTERVAL);
-	if (sdev)
-		mp_put_scsi_device(sdev);
+	if (path && !has_handler)
+		mp_start_attach(tracker);
+	if (!rdev || !has_handler)
+		return;
+	mp_refresh_handler(tracker);
+	err = mp_send_query(tracker);
+	if (err)
+		mp_handle_result(tracker, err);
+	else if (tracker->decides)
+		mp_run_tracker_later(tracker, MP_SUSPECT_LIMIT);
+}
+
+static void mp_end_query(struct mp_tracker *tracker)
+{
+	unsigned long settled = tracker->answered_at + msecs_to_jiffies(MP_ACCESS_SETTLE);
+	int result = tracker->result;
+
+	/* If states have changed, the handler has just been notified, and queries them. */
+	if (time_before(jiffies, settled)) {
+		mp_run_tracker_later(tracker, settled - jiffies);
+		return;
+	}
+	WRITE_ONCE(tracker->state, MP_TRACKER_IDLE);
+	if (result == -EAGAIN && ++tracker->tries < MP_QUERY_TRIES)
+		mp_start_query(tracker);
+	else if (!result)
+		mp_handle_result(tracker, mp_handler_access(tracker->sdev));
+	else if (result == -ENOTCONN)
+		mp_handle_result(tracker, BIT(MP_INACTIVE));
+	else
+		mp_handle_result(tracker, -EIO);
+}
+
+/* A path may become suspect, or its device go, while a command hangs. */
+static void mp_check_suspect(struct mp_tracker *tracker)
+{
+	struct md_rdev *rdev;
+	struct mp_path *path;
+
+	rcu_read_lock();
+	rdev = mp_tracked_rdev(tracker, &path);
+	if (rdev && READ_ONCE(path->suspect_reason)) {
+		if (is_rdev_broken(rdev) || !mp_suspect_left(path))
+			mp_decide_on_suspect(path, rdev, false);
+		else
+			mp_run_tracker_later(tracker, mp_suspect_left(path));
+	}
+	rcu_read_unlock();
+}
+
+static void mp_release_scsi_device(struct mp_tracker *tracker)
+{
+	struct scsi_device *sdev = tracker->sdev;
+	struct module *module;
+
+	if (!sdev)
+		return;
+	tracker->sdev = NULL;
+	module = sdev->host->hostt->module;
+	put_device(&sdev->sdev_gendev);
+	module_put(module);
+}
+
+/*
+ * mp_tracker::access_work: one step in following a path's ALUA state.
+ *
+ * A command to a path that hangs can take minutes, and so can the load of the handler's
+ * module.  Removal of the path and --stop wait for neither.  So this work never waits, a
+ * command ends in mp_query_end(), attach_work loads, and the tracker outlives the path:
+ *
+ *	Who runs it	mp_access_wq is the only workqueue that it is ever queued on, so it
+ *			does not run concurrently with itself.  mp_create_tracker()'s caller
+ *			starts it, and then it runs itself every second while the path is
+ *			live.  mp_query_access_soon(), mp_query_end() and mp_attach_work()
+ *			run it earlier.  Nobody cancels it.
+ *	References	The path, a queued access_work or attach_work, and a command have one
+ *			each.  The last one to go frees the tracker.
+ *	The path	is used only in an RCU section, if tracker->path is not NULL.  When
+ *			the path is removed or the array stops, mp_detach_tracker() clears
+ *			that, and after a grace period nothing of the tracker uses the path,
+ *			its rdev or the array, nor does it wake a thread.  A command that
+ *			hangs uses the tracker alone.
+ *	The device	The tracker refers to it, and to its driver's module.  The run that
+ *			mp_free_tracker() starts releases both.  If the tracker is busy then,
+ *			its end starts another run, which does.
+ *	This module	rmmod waits for the trackers: mp_destroy_access_workqueues().
+ *
+ *	CPU0 --stop			CPU1 this work		CPU2 lower driver
+ *					sends a command		hangs
+ *	tracker->path = NULL
+ *	synchronize_rcu()
+ *	frees the array
+ *	runs this work			busy: does nothing
+ *								mp_query_end()
+ *					path is NULL:
+ *					releases the device
+ *					frees the tracker
+ *
+ * Its allocations do not start I/O.
+ */
+static void mp_access_work(struct work_struct *work)
+{
+	struct mp_tracker *tracker = container_of(work, struct mp_tracker, access_work.work);
+	/* pairs with mp_query_end(), mp_attach_work() */
+	enum mp_tracker_state state = smp_load_acquire(&tracker->state);
+	bool has_path = rcu_access_pointer(tracker->path);
+	unsigned int flags = memalloc_noio_save();
+
+	if (state == MP_TRACKER_BUSY)
+		mp_check_suspect(tracker);
+	else if (!has_path)
+		mp_release_scsi_device(tracker);
+	else if (state == MP_TRACKER_ANSWERED)
+		mp_end_query(tracker);
+	else
+		mp_start_query(tracker);
 	memalloc_noio_restore(flags);
+	mp_put_tracker(tracker);
+}
+
+int mp_create_tracker(struct mp_path *path, struct block_device *bdev)
+{
+	struct scsi_device *sdev = mp_scsi_device(bdev);
+	struct mp_tracker *tracker;
+
+	if (!sdev || !scsi_device_tpgs(sdev))
+		return 0;
+	tracker = kzalloc(sizeof(*tracker), GFP_KERNEL);
+	if (!tracker)
+		return -ENOMEM;
+	refcount_set(&tracker->refs, 1);
+	RCU_INIT_POINTER(tracker->path, path);
+	tracker->wq = mp_access_wq;
+	INIT_DELAYED_WORK(&tracker->access_work, mp_access_work);
+	INIT_WORK(&tracker->attach_work, mp_attach_work);
+	tracker->state = MP_TRACKER_IDLE;
+	tracker->attach_at = jiffies;
+	/* The open disk holds a reference on both. */
+	__module_get(sdev->host->hostt->module);
+	get_device(&sdev->sdev_gendev);
+	tracker->sdev = sdev;
+	atomic_inc(&mp_trackers);
+	rcu_assign_pointer(path->tracker, tracker);
+	return 0;
+}
+
+static struct mp_tracker *mp_tracker_of(const struct mp_path *path)
+{
+	return rcu_dereference_protected(path->tracker, true);
+}
+
+void mp_start_tracker(struct mp_path *path)
+{
+	if (mp_tracker_of(path))
+		mp_run_tracker(mp_tracker_of(path), 0);
+}
+
+void mp_detach_tracker(struct mp_path *path)
+{
+	if (mp_tracker_of(path))
+		RCU_INIT_POINTER(mp_tracker_of(path)->path, NULL);
+}
+
+/*
+ * Nobody runs the tracker any more but its own command and attach_work: whoever calls
+ * mp_query_access_soon() is in an RCU section with an rdev, and there is none.
+ */
+void mp_free_tracker(struct mp_path *path)
+{
+	struct mp_tracker *tracker = mp_tracker_of(path);
+
+	if (!tracker)
+		return;
+	mp_detach_tracker(path);
+	RCU_INIT_POINTER(path->tracker, NULL);
+	mp_run_tracker(tracker, 0);
+	rcu_read_lock();
+	mp_put_tracker(tracker);
+	rcu_read_unlock();
+}
+
+int mp_create_access_workqueues(void)
+{
+	mp_access_wq = alloc_workqueue("mp_access", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	mp_attach_wq = alloc_ordered_workqueue("mp_attach", 0);
+	if (mp_access_wq && mp_attach_wq)
+		return 0;
+	mp_destroy_access_workqueues();
+	return -ENOMEM;
+}
+
+/*
+ * No array is left, but a command may still hang, or a module load.  Their trackers end with
+ * them.  The work items that drop the last references return before their workqueues go,
+ * and rmmod itself waits for mp_query_end(), which is an RCU section.
+ */
+void mp_destroy_access_workqueues(void)
+{
+	wait_event_idle(mp_no_trackers, !atomic_read(&mp_trackers));
+	if (mp_attach_wq)
+		destroy_workqueue(mp_attach_wq);
+	if (mp_access_wq)
+		destroy_workqueue(mp_access_wq);
 }

@@ -20,8 +20,7 @@ needs_for_alua() {
 make_controllers() {
 	local number=$1 size=$2 i
 
-	defer block_alua
-	mv "$NO_ALUA" "$NO_ALUA.off"
+	allow_alua
 	start_lio
 	defer remove_disk
 	mkdir -p "$DISK"
@@ -32,6 +31,11 @@ make_controllers() {
 		make_controller "$i"
 	done
 	find_lio_paths "$number"
+}
+
+allow_alua() {
+	defer block_alua
+	mv "$NO_ALUA" "$NO_ALUA.off"
 }
 
 block_alua() {
@@ -53,6 +57,46 @@ remove_controller() {
 
 remove_disk() {
 	rmdir "$DISK" "${DISK%/*}"
+}
+
+# make_alua_paths <size>: set PATHS to two disks of scsi_debug; the first one is optimised, and the
+# other one is active too.  Their states never change, but they can lose commands.
+make_alua_paths() {
+	local path found=()
+
+	make_paths 3 "$1"
+	# scsi_debug derives the state from the number of the host; 2 is standby.
+	for path in "${PATHS[@]}"; do
+		found[$(host_of "$path") % 3]=$path
+	done
+	PATHS=("${found[@]:0:2}")
+}
+
+# Print the number of a path's SCSI host.
+host_of() {
+	local address
+	address=$(readlink --canonicalize "/sys/block/$(name_of "$1")/device")
+	address=${address##*/}
+	echo "${address%%:*}"
+}
+
+# hang_queries <path>: let the path lose each TEST UNIT READY, and wait until one is lost.  Only from
+# 6.7 on; see needs_error_injection.
+hang_queries() {
+	defer end_hang_of_queries "$1"
+	echo '0 1 0x0' >"$(injections "$1")"
+	wait_for at_least 1 commands_at "$1"
+}
+
+# Commands that are lost already end when they time out.
+end_hang_of_queries() {
+	[[ ! -e $(injections "$1") ]] || echo '- 0 0x0' >"$(injections "$1")" || :
+}
+
+# Print the number of commands that the path's device has not answered.  Unlike in_flight, it counts
+# commands that are no I/O.
+commands_at() {
+	cat "/sys/kernel/debug/block/$(name_of "$1")"/hctx*/busy | wc --lines
 }
 
 # ALUA states that a controller can report.
