@@ -144,6 +144,11 @@ static inline void *mempool_alloc_preallocated(mempool_t *pool)
 	blk_rq_map_kern((rq)->q, rq, buffer, length, gfp)
 #endif
 
+/* 6.5: direct I/O is marked.  Here no bio has the flag. */
+#ifndef HAVE_BIO_PAGE_PINNED
+#define BIO_PAGE_PINNED		BIO_FLAG_LAST
+#endif
+
 /*
  * NEXUS was renamed after 6.1.  A status that a kernel lacks is never returned by its
  * drivers.

@@ -6,7 +6,7 @@
  *                    |                                                         |
  *                    | frozen, no path, no memory                         lower driver
  *                    v                                                         |
- *             mp_queue_bio() -> queued                                         v
+ *             mp_queue_bio() -> queued; if that is full, wait                  v
  *                                                                         mp_end_io()
  *                                                                          |       |
  *                        retry.c <- mp_retry_later() <- path, ambiguous or         v
@@ -27,8 +27,11 @@
  * the same disk.
  *
  * R5. REQ_NOWAIT is honoured on submission and cleared on a retry.  make_request never
- * waits, neither for a path nor for memory.  It runs under md's active_io, and md waits for
- * active_io before it adds a path that would help.
+ * waits for a path or for memory.  It runs under md's active_io, and md waits for active_io
+ * before it adds a path that would help.  It does wait for room in the queue, as for a tag
+ * of a disk: otherwise any program could fill the memory with bios.  It stops waiting when
+ * md core suspends the array, and returns false.  md core then drops active_io, waits until
+ * the array is resumed, and calls again.  See mp_wait_for_room() in queue.c.
  *
  * R6. The submit and complete path writes no cache line that all CPUs share.  It writes
  *
@@ -645,41 +648,6 @@ out_put_path:
 }
 
 /*
- * Queue a bio for the retry thread.  The thread is woken only once the bio is on the list.
- * Some bios are failed instead: those with REQ_NOWAIT (R5), and all bios once the array has
- * given up (R8).  Readahead without a path is failed too, because no program waits for it.
- */
-static void mp_queue_bio(struct mp_conf *conf, struct bio *bio)
-{
-	blk_status_t status = BLK_STS_OK;
-	unsigned long flags;
-	bool waits_for_path;
-
-	spin_lock_irqsave(&conf->lock, flags);
-	if (conf->state == MP_GIVEN_UP)
-		status = BLK_STS_IOERR;
-	else if (bio->bi_opf & REQ_NOWAIT)
-		status = BLK_STS_AGAIN;
-	else if (conf->state == MP_QUEUEING && (bio->bi_opf & REQ_RAHEAD))
-		status = BLK_STS_IOERR;
-	else
-		bio_list_add(&conf->queued, bio);
-	waits_for_path = conf->state != MP_WORKING;
-	spin_unlock_irqrestore(&conf->lock, flags);
-
-	if (waits_for_path)
-		atomic64_inc(status ? &conf->no_path_failures : &conf->requeues);
-	if (!status) {
-		md_wakeup_thread(conf->retry_thread);
-		return;
-	}
-	if (status == BLK_STS_AGAIN)
-		bio_set_flag(bio, BIO_QUIET);
-	bio->bi_status = status;
-	bio_endio(bio);
-}
-
-/*
  * The first write ends read-auto, a state in which md core writes no superblock, so that md
  * core records path failures again.  md_write_start() would do that too, but it would also
  * wait for a superblock that marks the array dirty, which this level never needs.
@@ -712,10 +680,9 @@ bool multipath_make_request(struct mddev *mddev, struct bio *bio)
 		mp_leave_read_auto(conf);
 
 	io = mp_begin(conf, bio);
-	if (likely(io))
-		mp_submit(io);
-	else
-		mp_queue_bio(conf, bio);
+	if (unlikely(!io))
+		return mp_queue_bio(conf, bio);
+	mp_submit(io);
 	return true;
 }
 

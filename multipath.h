@@ -69,6 +69,10 @@ static inline struct md_rdev *mp_sole_superblock_writer(struct mddev *mddev)
 /* Records of each kind that an array keeps in reserve, so that I/O continues without memory. */
 #define MP_RESERVED_IOS		64
 
+/* What an array queues at most: bios, and bytes of their data. */
+#define MP_MAX_QUEUED		4096
+#define MP_MAX_QUEUED_BYTES	(64UL << 20)
+
 /* The defaults and limits of the tunables; mp_conf has their units. */
 #define MP_PROBE_INTERVAL	1
 #define MP_MAX_PROBE_INTERVAL	3600
@@ -260,6 +264,9 @@ struct mp_conf {
 	enum mp_state		state;		/* lock; peeked */
 	unsigned long		down_since;	/* lock; jiffies at the end of MP_WORKING */
 	struct bio_list		queued;		/* lock; master bios that have no record yet */
+	unsigned int		nr_queued;	/* lock; the bios in queued; peeked */
+	unsigned long		queued_bytes;	/* lock; of their data; peeked */
+	wait_queue_head_t	room;		/* submitters wait here while queued is full */
 	wait_queue_head_t	drained;	/* mp_freeze(), multipath_hot_remove_disk() */
 
 	int			no_path_retry;	/* lock; seconds, -1: for ever; peeked */
@@ -401,6 +408,13 @@ static inline bool mp_same_identity(const struct mp_identity *a, const struct mp
 {
 	return a->type == b->type && a->length == b->length &&
 	       !memcmp(a->id, b->id, a->length);
+}
+
+/* Whether a submitter has to wait before it adds to mp_conf::queued (R5).  A snapshot. */
+static inline bool mp_queue_is_full(const struct mp_conf *conf)
+{
+	return READ_ONCE(conf->nr_queued) >= MP_MAX_QUEUED ||
+	       READ_ONCE(conf->queued_bytes) >= MP_MAX_QUEUED_BYTES;
 }
 
 /* The time between two probes of a path that does not work, in jiffies. */
@@ -692,6 +706,36 @@ int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool quer
  */
 int mp_check_path(struct mddev *mddev, struct md_rdev *rdev);
 
+/* -------- queue.c: bios that no path can take now -------- */
+
+/**
+ * mp_queue_bio() - keep a bio for the retry thread
+ * @conf: the array
+ * @bio: the bio; it fails instead if it cannot wait
+ *
+ * Context: make_request.  Waits if the queue is full, until it has room or md core suspends
+ * the array (R5).
+ *
+ * Return: false if the queue was full, and md core has to call make_request again.
+ */
+bool mp_queue_bio(struct mp_conf *conf, struct bio *bio);
+
+/**
+ * mp_take_queued() - take the oldest queued bio
+ * @conf: the array
+ *
+ * Context: the retry thread, or multipath_free() after that thread has stopped.
+ *
+ * Return: the bio; NULL if none is queued.
+ */
+struct bio *mp_take_queued(struct mp_conf *conf);
+
+/* Put @bio, which mp_take_queued() has returned, back to the front.  Context as above. */
+void mp_put_queued(struct mp_conf *conf, struct bio *bio);
+
+/* Wake the submitters that wait for room, if they need not wait any longer (R5). */
+void mp_wake_submitters(struct mp_conf *conf);
+
 /* -------- io.c: the life of a bio on the submit and complete path -------- */
 
 /**
@@ -766,12 +810,14 @@ struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio);
 /**
  * multipath_make_request() - md core's entry for a bio
  * @mddev: the array
- * @bio: the bio; owned by the driver from now on, and may complete before the return
+ * @bio: the bio; if the return is true, the driver owns it, and it may have completed
  *
  * Context: process context, under md core's active_io.  Does not wait for a path or for
- * memory (R5).  Submission may block when the lower driver has no free tag.
+ * memory, but for room in the queue (R5).  Submission may block when the lower driver has
+ * no free tag.
  *
- * Return: true, so md core has nothing left to do.
+ * Return: true, so md core has nothing left to do; false to be called again, as soon as md
+ * core does not suspend the array.
  */
 bool multipath_make_request(struct mddev *mddev, struct bio *bio);
 
