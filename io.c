@@ -388,7 +388,8 @@ enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
 
 	/*
 	 * The path may have stopped supporting REQ_NOWAIT since it was added, as a dm
-	 * device does with another table.  The retry goes without the flag.
+	 * device does with another table.  The retry goes without the flag, also to the
+	 * same path, and this error is not what the bio ends with if that fails.
 	 */
 	case BLK_STS_NOTSUPP:
 		return opf & REQ_NOWAIT ? MP_BUSY : MP_FINAL;
@@ -484,7 +485,7 @@ static unsigned int mp_nr_sectors(const struct mp_io *io)
 }
 
 /* Hand a failed bio to the retry thread, which owns the record from now on. */
-static void mp_retry_later(struct mp_io *io)
+static void mp_retry_later(struct mp_io *io, blk_status_t status)
 {
 	struct mp_conf *conf = io->conf;
 	struct mp_path *path = io->path;
@@ -492,34 +493,17 @@ static void mp_retry_later(struct mp_io *io)
 
 	atomic64_inc(&conf->failovers);
 	trace_bio_retry(disk_devt(conf->mddev->gendisk), mp_rdev(path)->bdev->bd_dev,
-			mp_first_sector(io), mp_nr_sectors(io),
-			blk_status_to_errno(READ_ONCE(path->last_error)));
+			mp_first_sector(io), mp_nr_sectors(io), blk_status_to_errno(status));
 	io->path = NULL;
 	llist_add(&io->node, &conf->failed);
 	md_wakeup_thread(conf->retry_thread);
 	mp_put_path(conf, path, ticket);
 }
 
-/* The lower driver has completed a bio: the master itself or its clone.  Any context. */
-static void mp_end_io(struct bio *bio)
+/* A try has failed: end the bio, or hand it to the retry thread. */
+static void mp_handle_error(struct mp_io *io, blk_status_t status, blk_opf_t opf)
 {
-	struct mp_io *io = bio->bi_private;
-	blk_status_t status = bio->bi_status;
-
-	if (likely(!status)) {
-		if (unlikely(io->ambiguous))
-			mp_suspect_ambiguous_paths(io);
-		mp_finish(io, BLK_STS_OK);
-		return;
-	}
-
-	if (!io->error)
-		io->failed_since = jiffies;
-	WRITE_ONCE(io->path->last_error, status);
-	if (mp_not_issued(status, bio->bi_opf))
-		this_cpu_inc(io->path->tally->not_issued);
-
-	switch (mp_classify(status, bio->bi_opf)) {
+	switch (mp_classify(status, opf)) {
 	case MP_FINAL:
 		mp_finish(io, status);
 		return;
@@ -539,20 +523,53 @@ static void mp_end_io(struct bio *bio)
 		io->path_error = false;
 		mp_note_ambiguous(io);
 		/* No other path will be tried, so a probe has to decide. */
-		if (bio->bi_opf & REQ_RAHEAD)
+		if (opf & REQ_RAHEAD)
 			mp_request_probe(io->path);
 		break;
 	case MP_BUSY:
+		/* The retry goes without REQ_NOWAIT, so this path may take it. */
+		if (status == BLK_STS_NOTSUPP) {
+			io->tried &= ~BIT_ULL(io->path->slot);
+			status = BLK_STS_IOERR;
+		}
 		break;
 	}
 	if (!io->error)
 		io->error = status;
 
 	/* No program waits for readahead: a reader that needs the data reads it again. */
-	if (bio->bi_opf & REQ_RAHEAD)
+	if (opf & REQ_RAHEAD)
 		mp_finish(io, status);
 	else
-		mp_retry_later(io);
+		mp_retry_later(io, status);
+}
+
+/* md/paths shows the last error of the path.  A bio not issued says nothing about it. */
+static void mp_note_error(struct mp_io *io, blk_status_t status, blk_opf_t opf)
+{
+	if (!io->error)
+		io->failed_since = jiffies;
+	if (mp_not_issued(status, opf))
+		this_cpu_inc(io->path->tally->not_issued);
+	else
+		WRITE_ONCE(io->path->last_error, status);
+}
+
+/* The lower driver has completed a bio: the master itself or its clone.  Any context. */
+static void mp_end_io(struct bio *bio)
+{
+	struct mp_io *io = bio->bi_private;
+	blk_status_t status = bio->bi_status;
+	blk_opf_t opf = bio->bi_opf;
+
+	if (unlikely(status)) {
+		mp_note_error(io, status, opf);
+		mp_handle_error(io, status, opf);
+		return;
+	}
+	if (unlikely(io->ambiguous))
+		mp_suspect_ambiguous_paths(io);
+	mp_finish(io, BLK_STS_OK);
 }
 
 /*
