@@ -544,14 +544,44 @@ static void mp_handle_error(struct mp_io *io, blk_status_t status, blk_opf_t opf
 		mp_retry_later(io, status);
 }
 
-/* md/paths shows the last error of the path.  A bio not issued says nothing about it. */
+/*
+ * Whether the path does not support the bio's operation any more.  A disk may refuse one
+ * that it advertises.  Its driver then sets the path's limit to 0 before the bio ends, and
+ * here the array's limit follows, also before the bio ends.  So callers see that the
+ * operation is not supported, and fall back to another one.
+ *
+ * Somebody may set the array's limits at the same time and restore the old one.  Then the
+ * next refusal corrects it.
+ */
+static bool mp_is_unsupported(const struct mp_io *io, const struct bio *bio)
+{
+	struct request_queue *q = io->conf->mddev->gendisk->queue;
+	struct block_device *bdev = mp_rdev(io->path)->bdev;
+
+	if (bio->bi_status != BLK_STS_TARGET && bio->bi_status != BLK_STS_NOTSUPP)
+		return false;
+	if (bio_op(bio) == REQ_OP_WRITE_ZEROES && !bdev_write_zeroes_sectors(bdev))
+		blk_queue_disable_write_zeroes(q);
+	else if (bio_op(bio) == REQ_OP_DISCARD && !bdev_max_discard_sectors(bdev))
+		blk_queue_disable_discard(q);
+	else if (bio_op(bio) == REQ_OP_SECURE_ERASE && !bdev_max_secure_erase_sectors(bdev))
+		blk_queue_disable_secure_erase(q);
+	else
+		return false;
+	return true;
+}
+
+/*
+ * md/paths shows the last error of the path.  A bio that was not issued, and an operation
+ * that is not supported, say nothing about it.
+ */
 static void mp_note_error(struct mp_io *io, blk_status_t status, blk_opf_t opf)
 {
 	if (!io->error)
 		io->failed_since = jiffies;
 	if (mp_not_issued(status, opf))
 		this_cpu_inc(io->path->tally->not_issued);
-	else
+	else if (status != BLK_STS_NOTSUPP)
 		WRITE_ONCE(io->path->last_error, status);
 }
 
@@ -563,6 +593,8 @@ static void mp_end_io(struct bio *bio)
 	blk_opf_t opf = bio->bi_opf;
 
 	if (unlikely(status)) {
+		if (mp_is_unsupported(io, bio))
+			status = BLK_STS_NOTSUPP;
 		mp_note_error(io, status, opf);
 		mp_handle_error(io, status, opf);
 		return;
@@ -602,7 +634,6 @@ static void mp_submit(struct mp_io *io)
 		bio->bi_opf |= mp_failfast(bio);
 
 	mddev_trace_remap(mddev, bio, sector);
-	mddev_check_write_zeroes(mddev, bio);
 	submit_bio_noacct(bio);
 }
 

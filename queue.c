@@ -169,7 +169,7 @@ bool mp_queue_bio(struct mp_conf *conf, struct bio *bio)
 		mp_wait_for_room(conf, bio);
 		return false;
 	}
-	if (waits_for_path)
+	if (waits_for_path && status != BLK_STS_AGAIN)
 		atomic64_inc(status ? &conf->no_path_failures : &conf->requeues);
 	/* The thread is woken only once the bio is on the list. */
 	if (status)
