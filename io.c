@@ -49,6 +49,17 @@
  * R7. md_account_bio() is not used.  It pins active_io until the bio completes, so a bio
  * that waits for a path would keep md from adding one.
  *
+ * R18. A port of the disk may refuse what another port does: because it is write-protected,
+ * because the LUN is not mapped there, or because a reservation does not cover it.  So
+ * after BLK_STS_TARGET, BLK_STS_PROTECTION or BLK_STS_RESV_CONFLICT the bio is tried over
+ * one other path.  If that succeeds, the first path is at fault, as after an ambiguous
+ * error (R2).  If that path refuses too, the error is passed up, and no path is at fault.
+ *
+ * A node that a cluster has fenced therefore sees its reservation conflict after at most
+ * one more try.  That try is no way around the fence: once all keys of the node are
+ * removed, each of its paths refuses.  Every operation of a bio is idempotent, so the
+ * second try does no harm, even if the first one had an effect.
+ *
  * Order.  Nobody may rely on the order of two overlapping writes that are in flight at the
  * same time.  A program that needs an order waits for the first write to complete.  That
  * happens after the last try of the first write has ended, and a bio has one try at a time:
@@ -372,11 +383,13 @@ enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
 	case BLK_STS_OFFLINE:
 		return MP_PATH_ERROR;
 
-	case BLK_STS_NOSPC:
 	case BLK_STS_TARGET:
-	case BLK_STS_RESV_CONFLICT:
-	case BLK_STS_MEDIUM:
 	case BLK_STS_PROTECTION:
+	case BLK_STS_RESV_CONFLICT:
+		return MP_REFUSED;
+
+	case BLK_STS_NOSPC:
+	case BLK_STS_MEDIUM:
 	case BLK_STS_INVAL:
 	case BLK_STS_DURATION_LIMIT:
 	case BLK_STS_ZONE_OPEN_RESOURCE:
@@ -500,6 +513,29 @@ static void mp_retry_later(struct mp_io *io, blk_status_t status)
 	mp_put_path(conf, path, ticket);
 }
 
+/*
+ * R18: another path has refused the bio before, or none is left to try.  The number of live
+ * paths would not tell, because this path may have failed by now:
+ *
+ *	CPU0 completion of W1, then	CPU1 completion of W2
+ *	W1 refused on path A
+ *	W1 succeeds on path B
+ *	A fails, B is the last path
+ *					W2 refused on path A
+ *					B is left: W2 is retried
+ */
+static bool mp_is_confirmed(const struct mp_io *io)
+{
+	bool none_left;
+
+	if (mp_classify(io->error, 0) == MP_REFUSED)
+		return true;
+	rcu_read_lock();
+	none_left = !mp_choose_path(io->conf, io->tried);
+	rcu_read_unlock();
+	return none_left;
+}
+
 /* A try has failed: end the bio, or hand it to the retry thread. */
 static void mp_handle_error(struct mp_io *io, blk_status_t status, blk_opf_t opf)
 {
@@ -507,6 +543,16 @@ static void mp_handle_error(struct mp_io *io, blk_status_t status, blk_opf_t opf
 	case MP_FINAL:
 		mp_finish(io, status);
 		return;
+	case MP_REFUSED:
+		if (mp_is_confirmed(io)) {
+			mp_finish(io, status);
+			return;
+		}
+		/* It takes precedence over all other errors.  mp_is_confirmed() reads it. */
+		io->error = status;
+		io->path_error = false;
+		mp_note_ambiguous(io);
+		break;
 	case MP_PATH_ERROR:
 		io->path_error = true;
 		mp_fail_path(io->path, mp_rdev(io->path), MP_IO_ERROR);

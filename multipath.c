@@ -58,6 +58,7 @@
  *   R12  identity.c  A path leads to the array's disk when it is added or reinstated.
  *   R13  policy.c    Bios go to the live paths of the lowest rank.
  *   R14  scsi.c      An inactive path has not failed.
+ *   R18  io.c        A refusal that may be one port's alone is confirmed over another path.
  *        io.c        Order: a bio has one try at a time.
  */
 

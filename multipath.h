@@ -147,6 +147,7 @@ enum mp_reason {
 /* Whose fault an error is: see mp_classify(). */
 enum mp_class {
 	MP_FINAL,		/* the disk's or the caller's: passed up, never retried */
+	MP_REFUSED,		/* the disk's or one port's: one other path is tried */
 	MP_PATH_ERROR,		/* the path's: the path fails at once, the bio is retried */
 	MP_AMBIGUOUS,		/* unknown: the bio is retried, and the result decides */
 	MP_BUSY,		/* neither's: the bio is retried */
@@ -332,7 +333,7 @@ struct mp_io {
 	u32			round;		/* mp_conf::round of its current round */
 	u32			generation;	/* mp_conf::generation at first ambiguous error */
 	u64			tried;		/* slots tried in this round (R1) */
-	u64			ambiguous;	/* slots at fault if another path succeeds (R2) */
+	u64			ambiguous;	/* slots at fault if another path succeeds (R2, R18) */
 	unsigned long		start_time;	/* jiffies, for iostat */
 	unsigned long		failed_since;	/* jiffies at its first error */
 	struct llist_node	node;		/* in a list of mp_conf, to_submit, or a magazine */
@@ -775,7 +776,7 @@ bool mp_prepare(struct mp_io *io, struct block_device *bdev);
  * @status: how the lower driver ended a bio; not BLK_STS_OK
  * @opf: the bio's flags
  *
- * Return: MP_FINAL, MP_PATH_ERROR, MP_AMBIGUOUS or MP_BUSY.
+ * Return: MP_FINAL, MP_REFUSED, MP_PATH_ERROR, MP_AMBIGUOUS or MP_BUSY.
  */
 enum mp_class mp_classify(blk_status_t status, blk_opf_t opf);
 
