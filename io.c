@@ -130,14 +130,18 @@ static bool mp_has_best_rank(const struct mp_path *path)
  * The sched flavour of RCU costs two instructions.  The other flavour costs two calls in a
  * preemptible kernel.  synchronize_rcu() waits for both.
  *
+ * @gate is blocked for new bios.  It is halted for those that have waited already, so that
+ * they are not held up by their own number.  Freezing sets both.
+ *
  * Returns the path; NULL if none is left; ERR_PTR(-EBUSY) if bios have to wait.
  */
-static __always_inline struct mp_path *mp_take_path(struct mp_conf *conf, u64 tried, u8 *ticket)
+static __always_inline struct mp_path *mp_take_path(struct mp_conf *conf, u64 tried, u8 *ticket,
+						    const bool *gate)
 {
 	struct mp_path *path;
 
 	rcu_read_lock_sched();
-	if (unlikely(READ_ONCE(conf->blocked))) {	/* pairs with __mp_set_blocked() */
+	if (unlikely(READ_ONCE(*gate))) {	/* pairs with __mp_set_blocked() */
 		path = ERR_PTR(-EBUSY);
 	} else {
 		/* Most bios of most arrays go this way. */
@@ -508,6 +512,7 @@ static void mp_retry_later(struct mp_io *io, blk_status_t status)
 	trace_bio_retry(disk_devt(conf->mddev->gendisk), mp_rdev(path)->bdev->bd_dev,
 			mp_first_sector(io), mp_nr_sectors(io), blk_status_to_errno(status));
 	io->path = NULL;
+	mp_count_failed(io);
 	llist_add(&io->node, &conf->failed);
 	md_wakeup_thread(conf->retry_thread);
 	mp_put_path(conf, path, ticket);
@@ -710,13 +715,13 @@ void mp_submit_work(struct work_struct *work)
 	blk_finish_plug(&plug);
 }
 
-struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio)
+struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio, const bool *gate)
 {
 	struct mp_path *path;
 	struct mp_io *io;
 	u8 ticket;
 
-	path = mp_take_path(conf, 0, &ticket);
+	path = mp_take_path(conf, 0, &ticket, gate);
 	if (IS_ERR_OR_NULL(path))
 		return NULL;
 	io = mp_alloc_io(conf, bio);
@@ -773,7 +778,7 @@ bool multipath_make_request(struct mddev *mddev, struct bio *bio)
 	if (unlikely(READ_ONCE(mddev->ro)) && op_is_write(bio_op(bio)) && bio_sectors(bio))
 		mp_leave_read_auto(conf);
 
-	io = mp_begin(conf, bio);
+	io = mp_begin(conf, bio, &conf->blocked);
 	if (unlikely(!io))
 		return mp_queue_bio(conf, bio);
 	mp_submit(io);
@@ -788,12 +793,12 @@ bool multipath_make_request(struct mddev *mddev, struct bio *bio)
 struct mp_path *mp_take_retry_path(struct mp_io *io)
 {
 	struct mp_conf *conf = io->conf;
-	struct mp_path *path = mp_take_path(conf, io->tried, &io->ticket);
+	struct mp_path *path = mp_take_path(conf, io->tried, &io->ticket, &conf->halted);
 
 	if (path || io->no_failfast || !mp_is_last_path(conf))
 		return path;
 
-	path = mp_take_path(conf, 0, &io->ticket);
+	path = mp_take_path(conf, 0, &io->ticket, &conf->halted);
 	if (!IS_ERR_OR_NULL(path))
 		io->no_failfast = true;
 	return path;

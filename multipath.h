@@ -69,7 +69,7 @@ static inline struct md_rdev *mp_sole_superblock_writer(struct mddev *mddev)
 /* Records of each kind that an array keeps in reserve, so that I/O continues without memory. */
 #define MP_RESERVED_IOS		64
 
-/* What an array queues at most: bios, and bytes of their data. */
+/* What waits in an array at most: bios, and bytes of their data. */
 #define MP_MAX_QUEUED		4096
 #define MP_MAX_QUEUED_BYTES	(64UL << 20)
 
@@ -246,7 +246,8 @@ struct mp_path {
 
 /* What the I/O path reads comes first.  It writes none of it unless I/O fails or waits (R6). */
 struct mp_conf {
-	bool			blocked;	/* lock; frozen, or no path works; peeked */
+	bool			blocked;	/* lock; halted, or too many have failed; peeked */
+	bool			halted;		/* lock; frozen, or no path works; peeked */
 	unsigned int		nr_live;	/* lock; live paths; peeked */
 	u32			generation;	/* lock; how often a path went live; peeked */
 	u32			round;		/* lock; how often a path worked again; peeked */
@@ -265,6 +266,8 @@ struct mp_conf {
 	enum mp_state		state;		/* lock; peeked */
 	unsigned long		down_since;	/* lock; jiffies at the end of MP_WORKING */
 	struct bio_list		queued;		/* lock; master bios that have no record yet */
+	atomic_t		nr_failed;	/* bios that have failed and wait for a retry */
+	atomic_long_t		failed_bytes;	/* of their data */
 	unsigned int		nr_queued;	/* lock; the bios in queued; peeked */
 	unsigned long		queued_bytes;	/* lock; of their data; peeked */
 	wait_queue_head_t	room;		/* submitters wait here while queued is full */
@@ -333,7 +336,7 @@ struct mp_io {
 	u32			round;		/* mp_conf::round of its current round */
 	u32			generation;	/* mp_conf::generation at first ambiguous error */
 	u64			tried;		/* slots tried in this round (R1) */
-	u64			ambiguous;	/* slots at fault if another path succeeds (R2, R18) */
+	u64			ambiguous;	/* slots at fault if another succeeds (R2, R18) */
 	unsigned long		start_time;	/* jiffies, for iostat */
 	unsigned long		failed_since;	/* jiffies at its first error */
 	struct llist_node	node;		/* in a list of mp_conf, to_submit, or a magazine */
@@ -414,8 +417,18 @@ static inline bool mp_same_identity(const struct mp_identity *a, const struct mp
 /* Whether a submitter has to wait before it adds to mp_conf::queued (R5).  A snapshot. */
 static inline bool mp_queue_is_full(const struct mp_conf *conf)
 {
-	return READ_ONCE(conf->nr_queued) >= MP_MAX_QUEUED ||
-	       READ_ONCE(conf->queued_bytes) >= MP_MAX_QUEUED_BYTES;
+	unsigned long bytes = atomic_long_read(&conf->failed_bytes);
+	unsigned int nr = atomic_read(&conf->nr_failed);
+
+	return READ_ONCE(conf->nr_queued) + nr >= MP_MAX_QUEUED ||
+	       READ_ONCE(conf->queued_bytes) + bytes >= MP_MAX_QUEUED_BYTES;
+}
+
+/* Whether the failed bios alone are as many as may wait.  A snapshot. */
+static inline bool mp_is_crowded(const struct mp_conf *conf)
+{
+	return atomic_read(&conf->nr_failed) >= MP_MAX_QUEUED ||
+	       atomic_long_read(&conf->failed_bytes) >= (long)MP_MAX_QUEUED_BYTES;
 }
 
 /* The time between two probes of a path that does not work, in jiffies. */
@@ -456,8 +469,11 @@ void __mp_count_paths(struct mp_conf *conf);
  */
 sector_t mp_live_sectors(struct mp_conf *conf);
 
-/* Recompute mp_conf::blocked after a change of freeze_depth or state. */
+/* Recompute mp_conf::blocked and halted after a change of freeze_depth or state. */
 void __mp_set_blocked(struct mp_conf *conf);
+
+/* Recompute mp_conf::blocked after a change of mp_is_crowded().  Context: any. */
+void mp_update_blocked(struct mp_conf *conf);
 
 /**
  * __mp_set_state() - set whether the array can do I/O
@@ -734,6 +750,12 @@ struct bio *mp_take_queued(struct mp_conf *conf);
 /* Put @bio, which mp_take_queued() has returned, back to the front.  Context as above. */
 void mp_put_queued(struct mp_conf *conf, struct bio *bio);
 
+/* A failed bio begins to wait for the retry thread.  Context: any; its path is still taken. */
+void mp_count_failed(struct mp_io *io);
+
+/* A failed bio does not wait any longer: it is submitted or ended next.  The retry thread's. */
+void mp_uncount_failed(struct mp_io *io);
+
 /* Wake the submitters that wait for room, if they need not wait any longer (R5). */
 void mp_wake_submitters(struct mp_conf *conf);
 
@@ -801,12 +823,13 @@ void mp_submit_work(struct work_struct *work);
  * mp_begin() - allocate a bio's record and take a path for it
  * @conf: the array
  * @bio: the bio
+ * @gate: mp_conf::blocked, or halted for a bio that has waited already
  *
  * Context: any; does not sleep (R5).
  *
  * Return: the record, whose path is taken; NULL if the bio has to be queued.
  */
-struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio);
+struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio, const bool *gate);
 
 /**
  * multipath_make_request() - md core's entry for a bio

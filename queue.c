@@ -9,8 +9,9 @@
  *               |                    v
  *            md core <--false-- mp_wait_for_room()
  *
- * The queue holds at most MP_MAX_QUEUED bios, and MP_MAX_QUEUED_BYTES of their data.  Bios
- * that were at a path when it failed do not count: the path's own queue bounds them.
+ * The queued bios and the failed ones that wait for a retry are together at most
+ * MP_MAX_QUEUED, with MP_MAX_QUEUED_BYTES of data, but for those that were at a path when
+ * the limit was reached.  The path's own queue bounds these.
  */
 
 #include <linux/blkdev.h>
@@ -57,6 +58,40 @@ void mp_put_queued(struct mp_conf *conf, struct bio *bio)
 	bio_list_add_head(&conf->queued, bio);
 	__mp_count_queued(conf, bio, 1);
 	spin_unlock_irq(&conf->lock);
+}
+
+/* A bio that went down in place has lost its size until mp_prepare() restores it. */
+static long mp_failed_bytes(const struct mp_io *io)
+{
+	blk_opf_t op = (io->cloned ? io->master->bi_opf : io->opf) & REQ_OP_MASK;
+
+	if (op != REQ_OP_READ && op != REQ_OP_WRITE)
+		return 0;
+	return io->cloned ? io->master->bi_iter.bi_size : io->iter.bi_size;
+}
+
+/*
+ * Failed bios count towards what may wait, because submission goes on until the array knows
+ * that its last path does not work, and as long as a path works for probes alone.
+ *
+ * The retry thread may clear blocked just after it was seen here; the next failed bio sets
+ * it again.  Or blocked is set here just after the retry thread has looked.  Then
+ * mp_retry_later(), which calls this, wakes the thread once more, and it looks again.
+ */
+void mp_count_failed(struct mp_io *io)
+{
+	struct mp_conf *conf = io->conf;
+
+	atomic_inc(&conf->nr_failed);
+	atomic_long_add(mp_failed_bytes(io), &conf->failed_bytes);
+	if (unlikely(mp_is_crowded(conf) && !READ_ONCE(conf->blocked)))
+		mp_update_blocked(conf);
+}
+
+void mp_uncount_failed(struct mp_io *io)
+{
+	atomic_dec(&io->conf->nr_failed);
+	atomic_long_sub(mp_failed_bytes(io), &io->conf->failed_bytes);
 }
 
 /* Whether a submitter that found the queue full has something better to do than to wait. */

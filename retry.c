@@ -81,6 +81,12 @@ static bool mp_is_overdue(const struct mp_io *io)
 		time_after_eq(jiffies, io->failed_since + (unsigned long)seconds * HZ));
 }
 
+static void mp_end_failed(struct mp_io *io, blk_status_t status)
+{
+	mp_uncount_failed(io);
+	mp_finish(io, status);
+}
+
 /*
  * Send a failed bio to another path, or have it verified.  Returns false if memory is short
  * or bios have to wait.
@@ -92,7 +98,7 @@ static bool mp_retry(struct mp_io *io)
 
 	if (io->round != READ_ONCE(conf->round)) {	/* pairs with __mp_set_state() */
 		if (mp_is_overdue(io)) {
-			mp_finish(io, io->error);
+			mp_end_failed(io, io->error);
 			return true;
 		}
 		mp_new_round(io);
@@ -114,6 +120,7 @@ static bool mp_retry(struct mp_io *io)
 	/* R5: submit_work can wait. */
 	mp_lower_bio(io)->bi_opf &= ~REQ_NOWAIT;
 	io->path = path;
+	mp_uncount_failed(io);
 	mp_submit_by_work(io);
 	return true;
 }
@@ -142,7 +149,7 @@ static bool mp_start_queued(struct mp_conf *conf)
 	struct bio *bio;
 
 	while ((bio = mp_take_queued(conf))) {
-		io = mp_begin(conf, bio);
+		io = mp_begin(conf, bio, &conf->halted);
 		if (!io) {
 			mp_put_queued(conf, bio);
 			return false;
@@ -165,7 +172,7 @@ void mp_fail_waiting(struct mp_conf *conf)
 
 	llist_for_each_entry_safe(io, next, failed, node) {
 		atomic64_inc(&conf->no_path_failures);
-		mp_finish(io, BLK_STS_IOERR);
+		mp_end_failed(io, BLK_STS_IOERR);
 		cond_resched();
 	}
 	while ((bio = mp_take_queued(conf))) {
@@ -291,7 +298,7 @@ static void mp_finish_verified(struct mp_conf *conf)
 
 	llist_for_each_entry_safe(io, next, llist_del_all(&conf->verifying), node) {
 		if (!mp_wants_another_round(io)) {
-			mp_finish(io, io->error);
+			mp_end_failed(io, io->error);
 			continue;
 		}
 		mp_new_round(io);
@@ -420,12 +427,14 @@ void mp_retry_thread(struct md_thread *thread)
 
 	if (READ_ONCE(conf->state) != MP_WORKING) {
 		mp_wait_for_path(conf);
-	} else if (!READ_ONCE(conf->blocked)) {
+	} else if (!READ_ONCE(conf->halted)) {
 		mp_release_paced(conf);
 		all = mp_retry_failed(conf);
 		all &= mp_start_queued(conf);
 		mp_start_verify(conf);
 	}
+	if (READ_ONCE(conf->blocked) && !mp_is_crowded(conf))
+		mp_update_blocked(conf);
 	mp_wake_submitters(conf);
 	thread->timeout = all ? mp_next_look(conf) : MP_POLL;
 }
