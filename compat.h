@@ -101,7 +101,7 @@ static inline char *mdname(struct mddev *mddev)
 #define resync_offset	recovery_cp
 #endif
 
-/* Inline functions of the newest md.h.  6.1 has two of them, which read other fields. */
+/* Inline functions of the newest md.h.  6.1 has one of them, which reads other fields. */
 #if defined(MD_TYPES_FROM_BTF) || !defined(HAVE_QUEUE_LIMITS_SET)
 static inline bool mp_is_rdev_broken(struct md_rdev *rdev)
 {
@@ -116,16 +116,6 @@ static inline void mp_trace_remap(struct mddev *mddev, struct bio *bio, sector_t
 }
 
 #define mddev_trace_remap	mp_trace_remap
-
-/* Do not send write zeroes any more after a path has turned out not to support them. */
-static inline void mp_check_write_zeroes(struct mddev *mddev, struct bio *bio)
-{
-	if (bio_op(bio) == REQ_OP_WRITE_ZEROES &&
-	    !bdev_get_queue(bio->bi_bdev)->limits.max_write_zeroes_sectors)
-		mddev->gendisk->queue->limits.max_write_zeroes_sectors = 0;
-}
-
-#define mddev_check_write_zeroes	mp_check_write_zeroes
 #endif
 
 /* -------- the block layer -------- */
@@ -147,6 +137,11 @@ static inline void *mempool_alloc_preallocated(mempool_t *pool)
 /* Newer than 6.12: the end of a request also gets the batch that it ends with. */
 #ifndef HAVE_RQ_END_IO_BATCH
 #define mp_query_end(rq, status, batch)		mp_query_end(rq, status)
+#endif
+
+/* 6.5: direct I/O is marked.  Here no bio has the flag. */
+#ifndef HAVE_BIO_PAGE_PINNED
+#define BIO_PAGE_PINNED		BIO_FLAG_LAST
 #endif
 
 /*
@@ -236,6 +231,21 @@ static inline int mddev_stack_new_rdev(struct mddev *mddev, struct md_rdev *rdev
 		return err;
 	queue_limits_stack_bdev(&lim, rdev->bdev, rdev->data_offset, mdname(mddev));
 	return queue_limits_set(q, &lim);
+}
+
+static inline void blk_queue_disable_discard(struct request_queue *q)
+{
+	q->limits.max_discard_sectors = 0;
+}
+
+static inline void blk_queue_disable_secure_erase(struct request_queue *q)
+{
+	q->limits.max_secure_erase_sectors = 0;
+}
+
+static inline void blk_queue_disable_write_zeroes(struct request_queue *q)
+{
+	q->limits.max_write_zeroes_sectors = 0;
 }
 
 #define queue_limits	mp_queue_limits

@@ -6,7 +6,7 @@
  *                    |                                                         |
  *                    | frozen, no path, no memory                         lower driver
  *                    v                                                         |
- *             mp_queue_bio() -> queued                                         v
+ *             mp_queue_bio() -> queued; if that is full, wait                  v
  *                                                                         mp_end_io()
  *                                                                          |       |
  *                        retry.c <- mp_retry_later() <- path, ambiguous or         v
@@ -27,8 +27,11 @@
  * the same disk.
  *
  * R5. REQ_NOWAIT is honoured on submission and cleared on a retry.  make_request never
- * waits, neither for a path nor for memory.  It runs under md's active_io, and md waits for
- * active_io before it adds a path that would help.
+ * waits for a path or for memory.  It runs under md's active_io, and md waits for active_io
+ * before it adds a path that would help.  It does wait for room in the queue, as for a tag
+ * of a disk: otherwise any program could fill the memory with bios.  It stops waiting when
+ * md core suspends the array, and returns false.  md core then drops active_io, waits until
+ * the array is resumed, and calls again.  See mp_wait_for_room() in queue.c.
  *
  * R6. The submit and complete path writes no cache line that all CPUs share.  It writes
  *
@@ -45,6 +48,17 @@
  *
  * R7. md_account_bio() is not used.  It pins active_io until the bio completes, so a bio
  * that waits for a path would keep md from adding one.
+ *
+ * R18. A port of the disk may refuse what another port does: because it is write-protected,
+ * because the LUN is not mapped there, or because a reservation does not cover it.  So
+ * after BLK_STS_TARGET, BLK_STS_PROTECTION or BLK_STS_RESV_CONFLICT the bio is tried over
+ * one other path.  If that succeeds, the first path is at fault, as after an ambiguous
+ * error (R2).  If that path refuses too, the error is passed up, and no path is at fault.
+ *
+ * A node that a cluster has fenced therefore sees its reservation conflict after at most
+ * one more try.  That try is no way around the fence: once all keys of the node are
+ * removed, each of its paths refuses.  Every operation of a bio is idempotent, so the
+ * second try does no harm, even if the first one had an effect.
  *
  * Order.  Nobody may rely on the order of two overlapping writes that are in flight at the
  * same time.  A program that needs an order waits for the first write to complete.  That
@@ -116,14 +130,18 @@ static bool mp_has_best_rank(const struct mp_path *path)
  * The sched flavour of RCU costs two instructions.  The other flavour costs two calls in a
  * preemptible kernel.  synchronize_rcu() waits for both.
  *
+ * @gate is blocked for new bios.  It is halted for those that have waited already, so that
+ * they are not held up by their own number.  Freezing sets both.
+ *
  * Returns the path; NULL if none is left; ERR_PTR(-EBUSY) if bios have to wait.
  */
-static __always_inline struct mp_path *mp_take_path(struct mp_conf *conf, u64 tried, u8 *ticket)
+static __always_inline struct mp_path *mp_take_path(struct mp_conf *conf, u64 tried, u8 *ticket,
+						    const bool *gate)
 {
 	struct mp_path *path;
 
 	rcu_read_lock_sched();
-	if (unlikely(READ_ONCE(conf->blocked))) {	/* pairs with __mp_set_blocked() */
+	if (unlikely(READ_ONCE(*gate))) {	/* pairs with __mp_set_blocked() */
 		path = ERR_PTR(-EBUSY);
 	} else {
 		/* Most bios of most arrays go this way. */
@@ -369,11 +387,13 @@ enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
 	case BLK_STS_OFFLINE:
 		return MP_PATH_ERROR;
 
-	case BLK_STS_NOSPC:
 	case BLK_STS_TARGET:
-	case BLK_STS_RESV_CONFLICT:
-	case BLK_STS_MEDIUM:
 	case BLK_STS_PROTECTION:
+	case BLK_STS_RESV_CONFLICT:
+		return MP_REFUSED;
+
+	case BLK_STS_NOSPC:
+	case BLK_STS_MEDIUM:
 	case BLK_STS_INVAL:
 	case BLK_STS_DURATION_LIMIT:
 	case BLK_STS_ZONE_OPEN_RESOURCE:
@@ -385,7 +405,8 @@ enum mp_class mp_classify(blk_status_t status, blk_opf_t opf)
 
 	/*
 	 * The path may have stopped supporting REQ_NOWAIT since it was added, as a dm
-	 * device does with another table.  The retry goes without the flag.
+	 * device does with another table.  The retry goes without the flag, also to the
+	 * same path, and this error is not what the bio ends with if that fails.
 	 */
 	case BLK_STS_NOTSUPP:
 		return opf & REQ_NOWAIT ? MP_BUSY : MP_FINAL;
@@ -481,7 +502,7 @@ static unsigned int mp_nr_sectors(const struct mp_io *io)
 }
 
 /* Hand a failed bio to the retry thread, which owns the record from now on. */
-static void mp_retry_later(struct mp_io *io)
+static void mp_retry_later(struct mp_io *io, blk_status_t status)
 {
 	struct mp_conf *conf = io->conf;
 	struct mp_path *path = io->path;
@@ -489,37 +510,54 @@ static void mp_retry_later(struct mp_io *io)
 
 	atomic64_inc(&conf->failovers);
 	trace_bio_retry(disk_devt(conf->mddev->gendisk), mp_rdev(path)->bdev->bd_dev,
-			mp_first_sector(io), mp_nr_sectors(io),
-			blk_status_to_errno(READ_ONCE(path->last_error)));
+			mp_first_sector(io), mp_nr_sectors(io), blk_status_to_errno(status));
 	io->path = NULL;
+	mp_count_failed(io);
 	llist_add(&io->node, &conf->failed);
 	md_wakeup_thread(conf->retry_thread);
 	mp_put_path(conf, path, ticket);
 }
 
-/* The lower driver has completed a bio: the master itself or its clone.  Any context. */
-static void mp_end_io(struct bio *bio)
+/*
+ * R18: another path has refused the bio before, or none is left to try.  The number of live
+ * paths would not tell, because this path may have failed by now:
+ *
+ *	CPU0 completion of W1, then	CPU1 completion of W2
+ *	W1 refused on path A
+ *	W1 succeeds on path B
+ *	A fails, B is the last path
+ *					W2 refused on path A
+ *					B is left: W2 is retried
+ */
+static bool mp_is_confirmed(const struct mp_io *io)
 {
-	struct mp_io *io = bio->bi_private;
-	blk_status_t status = bio->bi_status;
+	bool none_left;
 
-	if (likely(!status)) {
-		if (unlikely(io->ambiguous))
-			mp_suspect_ambiguous_paths(io);
-		mp_finish(io, BLK_STS_OK);
-		return;
-	}
+	if (mp_classify(io->error, 0) == MP_REFUSED)
+		return true;
+	rcu_read_lock();
+	none_left = !mp_choose_path(io->conf, io->tried);
+	rcu_read_unlock();
+	return none_left;
+}
 
-	if (!io->error)
-		io->failed_since = jiffies;
-	WRITE_ONCE(io->path->last_error, status);
-	if (mp_not_issued(status, bio->bi_opf))
-		this_cpu_inc(io->path->tally->not_issued);
-
-	switch (mp_classify(status, bio->bi_opf)) {
+/* A try has failed: end the bio, or hand it to the retry thread. */
+static void mp_handle_error(struct mp_io *io, blk_status_t status, blk_opf_t opf)
+{
+	switch (mp_classify(status, opf)) {
 	case MP_FINAL:
 		mp_finish(io, status);
 		return;
+	case MP_REFUSED:
+		if (mp_is_confirmed(io)) {
+			mp_finish(io, status);
+			return;
+		}
+		/* It takes precedence over all other errors.  mp_is_confirmed() reads it. */
+		io->error = status;
+		io->path_error = false;
+		mp_note_ambiguous(io);
+		break;
 	case MP_PATH_ERROR:
 		io->path_error = true;
 		mp_fail_path(io->path, mp_rdev(io->path), MP_IO_ERROR);
@@ -536,20 +574,85 @@ static void mp_end_io(struct bio *bio)
 		io->path_error = false;
 		mp_note_ambiguous(io);
 		/* No other path will be tried, so a probe has to decide. */
-		if (bio->bi_opf & REQ_RAHEAD)
+		if (opf & REQ_RAHEAD)
 			mp_request_probe(io->path);
 		break;
 	case MP_BUSY:
+		/* The retry goes without REQ_NOWAIT, so this path may take it. */
+		if (status == BLK_STS_NOTSUPP) {
+			io->tried &= ~BIT_ULL(io->path->slot);
+			status = BLK_STS_IOERR;
+		}
 		break;
 	}
 	if (!io->error)
 		io->error = status;
 
 	/* No program waits for readahead: a reader that needs the data reads it again. */
-	if (bio->bi_opf & REQ_RAHEAD)
+	if (opf & REQ_RAHEAD)
 		mp_finish(io, status);
 	else
-		mp_retry_later(io);
+		mp_retry_later(io, status);
+}
+
+/*
+ * Whether the path does not support the bio's operation any more.  A disk may refuse one
+ * that it advertises.  Its driver then sets the path's limit to 0 before the bio ends, and
+ * here the array's limit follows, also before the bio ends.  So callers see that the
+ * operation is not supported, and fall back to another one.
+ *
+ * Somebody may set the array's limits at the same time and restore the old one.  Then the
+ * next refusal corrects it.
+ */
+static bool mp_is_unsupported(const struct mp_io *io, const struct bio *bio)
+{
+	struct request_queue *q = io->conf->mddev->gendisk->queue;
+	struct block_device *bdev = mp_rdev(io->path)->bdev;
+
+	if (bio->bi_status != BLK_STS_TARGET && bio->bi_status != BLK_STS_NOTSUPP)
+		return false;
+	if (bio_op(bio) == REQ_OP_WRITE_ZEROES && !bdev_write_zeroes_sectors(bdev))
+		blk_queue_disable_write_zeroes(q);
+	else if (bio_op(bio) == REQ_OP_DISCARD && !bdev_max_discard_sectors(bdev))
+		blk_queue_disable_discard(q);
+	else if (bio_op(bio) == REQ_OP_SECURE_ERASE && !bdev_max_secure_erase_sectors(bdev))
+		blk_queue_disable_secure_erase(q);
+	else
+		return false;
+	return true;
+}
+
+/*
+ * md/paths shows the last error of the path.  A bio that was not issued, and an operation
+ * that is not supported, say nothing about it.
+ */
+static void mp_note_error(struct mp_io *io, blk_status_t status, blk_opf_t opf)
+{
+	if (!io->error)
+		io->failed_since = jiffies;
+	if (mp_not_issued(status, opf))
+		this_cpu_inc(io->path->tally->not_issued);
+	else if (status != BLK_STS_NOTSUPP)
+		WRITE_ONCE(io->path->last_error, status);
+}
+
+/* The lower driver has completed a bio: the master itself or its clone.  Any context. */
+static void mp_end_io(struct bio *bio)
+{
+	struct mp_io *io = bio->bi_private;
+	blk_status_t status = bio->bi_status;
+	blk_opf_t opf = bio->bi_opf;
+
+	if (unlikely(status)) {
+		if (mp_is_unsupported(io, bio))
+			status = BLK_STS_NOTSUPP;
+		mp_note_error(io, status, opf);
+		mp_handle_error(io, status, opf);
+		return;
+	}
+	if (unlikely(io->ambiguous))
+		mp_suspect_ambiguous_paths(io);
+	mp_finish(io, BLK_STS_OK);
 }
 
 /*
@@ -582,7 +685,6 @@ static void mp_submit(struct mp_io *io)
 		bio->bi_opf |= mp_failfast(bio);
 
 	mddev_trace_remap(mddev, bio, sector);
-	mddev_check_write_zeroes(mddev, bio);
 	submit_bio_noacct(bio);
 }
 
@@ -613,13 +715,13 @@ void mp_submit_work(struct work_struct *work)
 	blk_finish_plug(&plug);
 }
 
-struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio)
+struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio, const bool *gate)
 {
 	struct mp_path *path;
 	struct mp_io *io;
 	u8 ticket;
 
-	path = mp_take_path(conf, 0, &ticket);
+	path = mp_take_path(conf, 0, &ticket, gate);
 	if (IS_ERR_OR_NULL(path))
 		return NULL;
 	io = mp_alloc_io(conf, bio);
@@ -642,41 +744,6 @@ out_put_path:
 	this_cpu_inc(path->tally->not_issued);
 	mp_put_path(conf, path, ticket);
 	return NULL;
-}
-
-/*
- * Queue a bio for the retry thread.  The thread is woken only once the bio is on the list.
- * Some bios are failed instead: those with REQ_NOWAIT (R5), and all bios once the array has
- * given up (R8).  Readahead without a path is failed too, because no program waits for it.
- */
-static void mp_queue_bio(struct mp_conf *conf, struct bio *bio)
-{
-	blk_status_t status = BLK_STS_OK;
-	unsigned long flags;
-	bool waits_for_path;
-
-	spin_lock_irqsave(&conf->lock, flags);
-	if (conf->state == MP_GIVEN_UP)
-		status = BLK_STS_IOERR;
-	else if (bio->bi_opf & REQ_NOWAIT)
-		status = BLK_STS_AGAIN;
-	else if (conf->state == MP_QUEUEING && (bio->bi_opf & REQ_RAHEAD))
-		status = BLK_STS_IOERR;
-	else
-		bio_list_add(&conf->queued, bio);
-	waits_for_path = conf->state != MP_WORKING;
-	spin_unlock_irqrestore(&conf->lock, flags);
-
-	if (waits_for_path)
-		atomic64_inc(status ? &conf->no_path_failures : &conf->requeues);
-	if (!status) {
-		md_wakeup_thread(conf->retry_thread);
-		return;
-	}
-	if (status == BLK_STS_AGAIN)
-		bio_set_flag(bio, BIO_QUIET);
-	bio->bi_status = status;
-	bio_endio(bio);
 }
 
 /*
@@ -711,11 +778,10 @@ bool multipath_make_request(struct mddev *mddev, struct bio *bio)
 	if (unlikely(READ_ONCE(mddev->ro)) && op_is_write(bio_op(bio)) && bio_sectors(bio))
 		mp_leave_read_auto(conf);
 
-	io = mp_begin(conf, bio);
-	if (likely(io))
-		mp_submit(io);
-	else
-		mp_queue_bio(conf, bio);
+	io = mp_begin(conf, bio, &conf->blocked);
+	if (unlikely(!io))
+		return mp_queue_bio(conf, bio);
+	mp_submit(io);
 	return true;
 }
 
@@ -727,12 +793,12 @@ bool multipath_make_request(struct mddev *mddev, struct bio *bio)
 struct mp_path *mp_take_retry_path(struct mp_io *io)
 {
 	struct mp_conf *conf = io->conf;
-	struct mp_path *path = mp_take_path(conf, io->tried, &io->ticket);
+	struct mp_path *path = mp_take_path(conf, io->tried, &io->ticket, &conf->halted);
 
 	if (path || io->no_failfast || !mp_is_last_path(conf))
 		return path;
 
-	path = mp_take_path(conf, 0, &io->ticket);
+	path = mp_take_path(conf, 0, &io->ticket, &conf->halted);
 	if (!IS_ERR_OR_NULL(path))
 		io->no_failfast = true;
 	return path;

@@ -10,12 +10,13 @@
  *   retry.c       failed and queued bios, and the retry thread
  *   probe.c       does a path work?
  *   io.c          the life of a bio on the submit and complete path
+ *   queue.c       queued bios, and submitters that wait for room
  *   identity.c    which disk does a path lead to?
  *   scsi.c        commands, identity, size and ALUA states of SCSI devices
  *   policy.c      choosing a path
  *   path.c        the state of a path and of the array, slots, uevents
  *
- * The life of a bio (io.c, retry.c):
+ * The life of a bio (io.c, queue.c, retry.c):
  *
  *   md core -> multipath_make_request() -> choose a path -> lower driver
  *	|						       |
@@ -47,7 +48,7 @@
  *   R2   io.c        Only path errors cost a path.
  *   R3   io.c        The last live path is used without our failfast, and is never Faulty.
  *   R4   io.c        Flush and FUA go down one path, like any write.
- *   R5   io.c        REQ_NOWAIT is honoured; submission waits for neither path nor memory.
+ *   R5   io.c        REQ_NOWAIT is honoured; submission waits only for room in the queue.
  *   R6   io.c        The I/O path writes no cache line that all CPUs share.
  *   R7   io.c        md_account_bio() is not used: a bio does not pin active_io.
  *   R8   retry.c     Without a path, bios wait for at most no_path_retry seconds.
@@ -57,6 +58,7 @@
  *   R12  identity.c  A path leads to the array's disk when it is added or reinstated.
  *   R13  policy.c    Bios go to the live paths of the lowest rank.
  *   R14  scsi.c      An inactive path has not failed.
+ *   R18  io.c        A refusal that may be one port's alone is confirmed over another path.
  *        io.c        Order: a bio has one try at a time.
  */
 
@@ -391,6 +393,7 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	init_llist_head(&conf->verifying);
 	init_llist_head(&conf->paced);
 	bio_list_init(&conf->queued);
+	init_waitqueue_head(&conf->room);
 	init_waitqueue_head(&conf->drained);
 	INIT_LIST_HEAD(&conf->node);
 

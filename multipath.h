@@ -70,6 +70,10 @@ static inline struct md_rdev *mp_sole_superblock_writer(struct mddev *mddev)
 /* Records of each kind that an array keeps in reserve, so that I/O continues without memory. */
 #define MP_RESERVED_IOS		64
 
+/* What waits in an array at most: bios, and bytes of their data. */
+#define MP_MAX_QUEUED		4096
+#define MP_MAX_QUEUED_BYTES	(64UL << 20)
+
 /* The defaults and limits of the tunables; mp_conf has their units. */
 #define MP_PROBE_INTERVAL	1
 #define MP_MAX_PROBE_INTERVAL	3600
@@ -144,6 +148,7 @@ enum mp_reason {
 /* Whose fault an error is: see mp_classify(). */
 enum mp_class {
 	MP_FINAL,		/* the disk's or the caller's: passed up, never retried */
+	MP_REFUSED,		/* the disk's or one port's: one other path is tried */
 	MP_PATH_ERROR,		/* the path's: the path fails at once, the bio is retried */
 	MP_AMBIGUOUS,		/* unknown: the bio is retried, and the result decides */
 	MP_BUSY,		/* neither's: the bio is retried */
@@ -271,7 +276,8 @@ struct mp_tracker {
 
 /* What the I/O path reads comes first.  It writes none of it unless I/O fails or waits (R6). */
 struct mp_conf {
-	bool			blocked;	/* lock; frozen, or no path works; peeked */
+	bool			blocked;	/* lock; halted, or too many have failed; peeked */
+	bool			halted;		/* lock; frozen, or no path works; peeked */
 	unsigned int		nr_live;	/* lock; live paths; peeked */
 	u32			generation;	/* lock; how often a path went live; peeked */
 	u32			round;		/* lock; how often a path worked again; peeked */
@@ -290,6 +296,11 @@ struct mp_conf {
 	enum mp_state		state;		/* lock; peeked */
 	unsigned long		down_since;	/* lock; jiffies at the end of MP_WORKING */
 	struct bio_list		queued;		/* lock; master bios that have no record yet */
+	atomic_t		nr_failed;	/* bios that have failed and wait for a retry */
+	atomic_long_t		failed_bytes;	/* of their data */
+	unsigned int		nr_queued;	/* lock; the bios in queued; peeked */
+	unsigned long		queued_bytes;	/* lock; of their data; peeked */
+	wait_queue_head_t	room;		/* submitters wait here while queued is full */
 	wait_queue_head_t	drained;	/* mp_freeze(), multipath_hot_remove_disk() */
 
 	int			no_path_retry;	/* lock; seconds, -1: for ever; peeked */
@@ -355,7 +366,7 @@ struct mp_io {
 	u32			round;		/* mp_conf::round of its current round */
 	u32			generation;	/* mp_conf::generation at first ambiguous error */
 	u64			tried;		/* slots tried in this round (R1) */
-	u64			ambiguous;	/* slots at fault if another path succeeds (R2) */
+	u64			ambiguous;	/* slots at fault if another succeeds (R2, R18) */
 	unsigned long		start_time;	/* jiffies, for iostat */
 	unsigned long		failed_since;	/* jiffies at its first error */
 	struct llist_node	node;		/* in a list of mp_conf, to_submit, or a magazine */
@@ -433,6 +444,23 @@ static inline bool mp_same_identity(const struct mp_identity *a, const struct mp
 	       !memcmp(a->id, b->id, a->length);
 }
 
+/* Whether a submitter has to wait before it adds to mp_conf::queued (R5).  A snapshot. */
+static inline bool mp_queue_is_full(const struct mp_conf *conf)
+{
+	unsigned long bytes = atomic_long_read(&conf->failed_bytes);
+	unsigned int nr = atomic_read(&conf->nr_failed);
+
+	return READ_ONCE(conf->nr_queued) + nr >= MP_MAX_QUEUED ||
+	       READ_ONCE(conf->queued_bytes) + bytes >= MP_MAX_QUEUED_BYTES;
+}
+
+/* Whether the failed bios alone are as many as may wait.  A snapshot. */
+static inline bool mp_is_crowded(const struct mp_conf *conf)
+{
+	return atomic_read(&conf->nr_failed) >= MP_MAX_QUEUED ||
+	       atomic_long_read(&conf->failed_bytes) >= (long)MP_MAX_QUEUED_BYTES;
+}
+
 /* The time between two probes of a path that does not work, in jiffies. */
 static inline unsigned long mp_probe_interval(const struct mp_conf *conf)
 {
@@ -471,8 +499,11 @@ void __mp_count_paths(struct mp_conf *conf);
  */
 sector_t mp_live_sectors(struct mp_conf *conf);
 
-/* Recompute mp_conf::blocked after a change of freeze_depth or state. */
+/* Recompute mp_conf::blocked and halted after a change of freeze_depth or state. */
 void __mp_set_blocked(struct mp_conf *conf);
+
+/* Recompute mp_conf::blocked after a change of mp_is_crowded().  Context: any. */
+void mp_update_blocked(struct mp_conf *conf);
 
 /**
  * __mp_set_state() - set whether the array can do I/O
@@ -766,6 +797,42 @@ int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool quer
  */
 int mp_check_path(struct mddev *mddev, struct md_rdev *rdev);
 
+/* -------- queue.c: bios that no path can take now -------- */
+
+/**
+ * mp_queue_bio() - keep a bio for the retry thread
+ * @conf: the array
+ * @bio: the bio; it fails instead if it cannot wait
+ *
+ * Context: make_request.  Waits if the queue is full, until it has room or md core suspends
+ * the array (R5).
+ *
+ * Return: false if the queue was full, and md core has to call make_request again.
+ */
+bool mp_queue_bio(struct mp_conf *conf, struct bio *bio);
+
+/**
+ * mp_take_queued() - take the oldest queued bio
+ * @conf: the array
+ *
+ * Context: the retry thread, or multipath_free() after that thread has stopped.
+ *
+ * Return: the bio; NULL if none is queued.
+ */
+struct bio *mp_take_queued(struct mp_conf *conf);
+
+/* Put @bio, which mp_take_queued() has returned, back to the front.  Context as above. */
+void mp_put_queued(struct mp_conf *conf, struct bio *bio);
+
+/* A failed bio begins to wait for the retry thread.  Context: any; its path is still taken. */
+void mp_count_failed(struct mp_io *io);
+
+/* A failed bio does not wait any longer: it is submitted or ended next.  The retry thread's. */
+void mp_uncount_failed(struct mp_io *io);
+
+/* Wake the submitters that wait for room, if they need not wait any longer (R5). */
+void mp_wake_submitters(struct mp_conf *conf);
+
 /* -------- io.c: the life of a bio on the submit and complete path -------- */
 
 /**
@@ -805,7 +872,7 @@ bool mp_prepare(struct mp_io *io, struct block_device *bdev);
  * @status: how the lower driver ended a bio; not BLK_STS_OK
  * @opf: the bio's flags
  *
- * Return: MP_FINAL, MP_PATH_ERROR, MP_AMBIGUOUS or MP_BUSY.
+ * Return: MP_FINAL, MP_REFUSED, MP_PATH_ERROR, MP_AMBIGUOUS or MP_BUSY.
  */
 enum mp_class mp_classify(blk_status_t status, blk_opf_t opf);
 
@@ -830,22 +897,25 @@ void mp_submit_work(struct work_struct *work);
  * mp_begin() - allocate a bio's record and take a path for it
  * @conf: the array
  * @bio: the bio
+ * @gate: mp_conf::blocked, or halted for a bio that has waited already
  *
  * Context: any; does not sleep (R5).
  *
  * Return: the record, whose path is taken; NULL if the bio has to be queued.
  */
-struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio);
+struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio, const bool *gate);
 
 /**
  * multipath_make_request() - md core's entry for a bio
  * @mddev: the array
- * @bio: the bio; owned by the driver from now on, and may complete before the return
+ * @bio: the bio; if the return is true, the driver owns it, and it may have completed
  *
  * Context: process context, under md core's active_io.  Does not wait for a path or for
- * memory (R5).  Submission may block when the lower driver has no free tag.
+ * memory, but for room in the queue (R5).  Submission may block when the lower driver has
+ * no free tag.
  *
- * Return: true, so md core has nothing left to do.
+ * Return: true, so md core has nothing left to do; false to be called again, as soon as md
+ * core does not suspend the array.
  */
 bool multipath_make_request(struct mddev *mddev, struct bio *bio);
 

@@ -76,7 +76,17 @@ void __mp_set_blocked(struct mp_conf *conf)
 	lockdep_assert_held(&conf->lock);
 
 	/* pairs with mp_take_path(), mp_put_path() */
-	WRITE_ONCE(conf->blocked, conf->freeze_depth || conf->state != MP_WORKING);
+	WRITE_ONCE(conf->halted, conf->freeze_depth || conf->state != MP_WORKING);
+	WRITE_ONCE(conf->blocked, conf->halted || mp_is_crowded(conf));
+}
+
+void mp_update_blocked(struct mp_conf *conf)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&conf->lock, flags);
+	__mp_set_blocked(conf);
+	spin_unlock_irqrestore(&conf->lock, flags);
 }
 
 void __mp_set_state(struct mp_conf *conf, enum mp_state state)

@@ -101,6 +101,7 @@ static void mp_probe_end(struct bio *bio)
 
 	switch (bio->bi_status ? mp_classify(bio->bi_status, bio->bi_opf) : MP_FINAL) {
 	case MP_FINAL:
+	case MP_REFUSED:
 	case MP_BUSY:
 		result = MP_PROBE_OK;
 		break;

@@ -31,7 +31,8 @@
  *
  * R8. When no path works, bios wait for at most no_path_retry seconds (-1: for ever), as
  * queued master bios or as records without a path.  Removal and suspend wait for neither;
- * mp_freeze() waits only for bios in flight.  Only the deadline, no_path_retry = 0,
+ * mp_freeze() waits only for bios in flight.  When the queue is full, submitters wait in
+ * the same way (R5).  Only the deadline, no_path_retry = 0,
  * multipath_free() and a reboot fail waiting bios.
  *
  * R9. The array's own thread retries failed bios.  md's thread does not, because it writes
@@ -50,6 +51,9 @@
 
 /* How often the retry thread tries again while bios wait for memory. */
 #define MP_POLL			(HZ / 50 + 1)
+
+/* How often the retry thread checks for a suspension by md core while the queue is full. */
+#define MP_SUSPEND_POLL		(HZ / 20 + 1)
 
 /*
  * How often a paced bio is retried, and after how long another path replaces a verify_path
@@ -77,6 +81,12 @@ static bool mp_is_overdue(const struct mp_io *io)
 		time_after_eq(jiffies, io->failed_since + (unsigned long)seconds * HZ));
 }
 
+static void mp_end_failed(struct mp_io *io, blk_status_t status)
+{
+	mp_uncount_failed(io);
+	mp_finish(io, status);
+}
+
 /*
  * Send a failed bio to another path, or have it verified.  Returns false if memory is short
  * or bios have to wait.
@@ -88,7 +98,7 @@ static bool mp_retry(struct mp_io *io)
 
 	if (io->round != READ_ONCE(conf->round)) {	/* pairs with __mp_set_state() */
 		if (mp_is_overdue(io)) {
-			mp_finish(io, io->error);
+			mp_end_failed(io, io->error);
 			return true;
 		}
 		mp_new_round(io);
@@ -110,6 +120,7 @@ static bool mp_retry(struct mp_io *io)
 	/* R5: submit_work can wait. */
 	mp_lower_bio(io)->bi_opf &= ~REQ_NOWAIT;
 	io->path = path;
+	mp_uncount_failed(io);
 	mp_submit_by_work(io);
 	return true;
 }
@@ -131,28 +142,16 @@ static bool mp_retry_failed(struct mp_conf *conf)
 	return all;
 }
 
-static struct bio *mp_next_queued(struct mp_conf *conf)
-{
-	struct bio *bio;
-
-	spin_lock_irq(&conf->lock);
-	bio = bio_list_pop(&conf->queued);
-	spin_unlock_irq(&conf->lock);
-	return bio;
-}
-
 /* Start the queued bios, the oldest first.  Returns false like mp_retry_failed(). */
 static bool mp_start_queued(struct mp_conf *conf)
 {
 	struct mp_io *io;
 	struct bio *bio;
 
-	while ((bio = mp_next_queued(conf))) {
-		io = mp_begin(conf, bio);
+	while ((bio = mp_take_queued(conf))) {
+		io = mp_begin(conf, bio, &conf->halted);
 		if (!io) {
-			spin_lock_irq(&conf->lock);
-			bio_list_add_head(&conf->queued, bio);
-			spin_unlock_irq(&conf->lock);
+			mp_put_queued(conf, bio);
 			return false;
 		}
 		mp_submit_by_work(io);
@@ -173,10 +172,10 @@ void mp_fail_waiting(struct mp_conf *conf)
 
 	llist_for_each_entry_safe(io, next, failed, node) {
 		atomic64_inc(&conf->no_path_failures);
-		mp_finish(io, BLK_STS_IOERR);
+		mp_end_failed(io, BLK_STS_IOERR);
 		cond_resched();
 	}
-	while ((bio = mp_next_queued(conf))) {
+	while ((bio = mp_take_queued(conf))) {
 		atomic64_inc(&conf->no_path_failures);
 		bio_io_error(bio);
 		cond_resched();
@@ -299,7 +298,7 @@ static void mp_finish_verified(struct mp_conf *conf)
 
 	llist_for_each_entry_safe(io, next, llist_del_all(&conf->verifying), node) {
 		if (!mp_wants_another_round(io)) {
-			mp_finish(io, io->error);
+			mp_end_failed(io, io->error);
 			continue;
 		}
 		mp_new_round(io);
@@ -383,6 +382,8 @@ static unsigned long mp_next_look(const struct mp_conf *conf)
 		until = mp_earlier(until, now + MP_VERIFY_INTERVAL);
 	if (state == MP_QUEUEING && seconds >= 0)
 		until = mp_earlier(until, conf->down_since + (unsigned long)seconds * HZ);
+	if (mp_queue_is_full(conf))
+		until = mp_earlier(until, now + MP_SUSPEND_POLL);
 	until = mp_next_probe(conf, until);
 
 	if (until == now + MP_LONG)
@@ -405,8 +406,9 @@ static void mp_wake_md(struct mp_conf *conf)
 }
 
 /*
- * Each event that creates work for the thread wakes it.  Only free memory is not announced,
- * so the thread polls while a bio waits for memory.
+ * Each event that creates work for the thread wakes it.  Two events are not announced, so
+ * the thread polls: memory becomes free, while a bio waits for it; and md core begins to
+ * suspend the array, while submitters wait for room (R5).
  */
 void mp_retry_thread(struct md_thread *thread)
 {
@@ -425,12 +427,15 @@ void mp_retry_thread(struct md_thread *thread)
 
 	if (READ_ONCE(conf->state) != MP_WORKING) {
 		mp_wait_for_path(conf);
-	} else if (!READ_ONCE(conf->blocked)) {
+	} else if (!READ_ONCE(conf->halted)) {
 		mp_release_paced(conf);
 		all = mp_retry_failed(conf);
 		all &= mp_start_queued(conf);
 		mp_start_verify(conf);
 	}
+	if (READ_ONCE(conf->blocked) && !mp_is_crowded(conf))
+		mp_update_blocked(conf);
+	mp_wake_submitters(conf);
 	thread->timeout = all ? mp_next_look(conf) : MP_POLL;
 }
 

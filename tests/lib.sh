@@ -505,6 +505,11 @@ tries() {
 	traced "block_bio_remap: $(number_of "$1") .* <- \($(number_of "$MD")\)"
 }
 
+# path_error <path>: print the errno of the path's last error, from md/paths.
+path_error() {
+	awk -v name="$(name_of "$1")" '$2 == name { print $5 }' "/sys/block/${MD##*/}/md/paths"
+}
+
 # in_md <attribute> <value>: write to one of the array's sysfs files.
 in_md() {
 	echo "$2" >"/sys/block/${MD##*/}/md/$1"

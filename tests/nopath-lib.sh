@@ -52,3 +52,8 @@ pull_all_paths() {
 		pull_path "$path"
 	done
 }
+
+# Print how many I/Os the array has ever queued because no path worked.
+queued_in_all() {
+	cat "/sys/block/${MD##*/}/md/io_requeue_no_usable_path_count"
+}
