@@ -228,15 +228,15 @@ static struct md_rdev *mp_other_path(struct mddev *mddev, const struct md_rdev *
 
 /*
  * The size of a path in sectors.  The last path keeps its slot when its device is gone.
- * Such a device reports 0, so the last known size is used.
+ * Such a device reports 0, so the last known size is used; 0 if there is none.
  */
 static sector_t mp_path_sectors(struct mddev *mddev, const struct md_rdev *rdev)
 {
-	struct mp_conf *conf = mddev->private;
+	const struct mp_path *path = mp_slot(mddev->private, rdev->raid_disk);
 	sector_t size = bdev_nr_sectors(rdev->bdev);
 
-	if (!size && conf && rdev->raid_disk >= 0)
-		size = READ_ONCE(conf->paths[rdev->raid_disk]->disk.sectors);
+	if (!size && path)
+		size = READ_ONCE(path->disk.sectors);
 	return size;
 }
 

@@ -344,6 +344,12 @@ static inline bool mp_rdev_live(const struct md_rdev *rdev)
 	return (READ_ONCE(rdev->flags) & mask) == BIT(In_sync);
 }
 
+/* Whether the device of a path or a spare has disappeared. */
+static inline bool mp_is_gone(struct md_rdev *rdev)
+{
+	return is_rdev_broken(rdev) || !bdev_nr_sectors(rdev->bdev);
+}
+
 /* The rdev of a slot, for callers with mp_conf::lock, reconfig_mutex or in_flight. */
 static inline struct md_rdev *mp_rdev(const struct mp_path *path)
 {
