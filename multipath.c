@@ -492,11 +492,6 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 	rdev_for_each(rdev, mddev) {
 		struct mp_path *path;
 
-		if (slot >= mddev->raid_disks) {
-			/* 6.1 numbers all devices that it finds: this one is a spare. */
-			rdev->raid_disk = -1;
-			clear_bit(In_sync, &rdev->flags);
-		}
 		if (rdev->raid_disk < 0)
 			continue;
 		path = conf->paths[rdev->raid_disk];
@@ -508,7 +503,7 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 			return err;
 		if (mp_rdev(path)) {
 			pr_warn("md/multipath:%s: %pg wants slot %d, which is already in use\n",
-				mdname(mddev), rdev->bdev, slot);
+				mdname(mddev), rdev->bdev, rdev->raid_disk);
 			return -EINVAL;
 		}
 		mp_cached_disk(rdev->bdev, &path->disk);
@@ -761,22 +756,20 @@ static int multipath_resize(struct mddev *mddev, sector_t sectors)
 		return -EINVAL;
 	}
 	rdev_for_each(rdev, mddev) {
-		sector_t needed = rdev->data_offset + sectors;
-
 		/*
 		 * A spare's superblock, with metadata 1.0.  It is the same disk, and md
 		 * core does not move it.
 		 */
-		if (mddev->persistent && rdev->sb_start >= rdev->data_offset &&
-		    rdev->sb_start < needed) {
+		if (mp_covers_superblock(mddev, rdev, sectors)) {
 			pr_warn("md/multipath:%s: %pg has its superblock at sector %llu, within the new size of %llu sectors: remove it first\n",
-				mdname(mddev), rdev->bdev, rdev->sb_start, needed);
+				mdname(mddev), rdev->bdev, rdev->sb_start, sectors);
 			return -ENOSPC;
 		}
-		if (rdev->raid_disk < 0 || bdev_nr_sectors(rdev->bdev) >= needed)
+		if (rdev->raid_disk < 0 || mp_has_sectors(rdev, sectors))
 			continue;
-		pr_warn("md/multipath:%s: %pg has %llu sectors but needs %llu: rescan the device\n",
-			mdname(mddev), rdev->bdev, bdev_nr_sectors(rdev->bdev), needed);
+		pr_warn("md/multipath:%s: %pg has %llu sectors but needs %llu after the first %llu: rescan the device\n",
+			mdname(mddev), rdev->bdev, bdev_nr_sectors(rdev->bdev), sectors,
+			rdev->data_offset);
 		return -ENOSPC;
 	}
 	err = mp_check_superblock_writer(mddev);

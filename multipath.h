@@ -408,6 +408,30 @@ static inline bool mp_same_identity(const struct mp_identity *a, const struct mp
 	       !memcmp(a->id, b->id, a->length);
 }
 
+/*
+ * Whether the device has this many sectors after its data_offset.  Both numbers may come
+ * from a damaged superblock or from sysfs, so nothing is added to them.
+ */
+static inline bool mp_has_sectors(const struct md_rdev *rdev, sector_t sectors)
+{
+	sector_t size = bdev_nr_sectors(rdev->bdev);
+
+	return size >= rdev->data_offset && size - rdev->data_offset >= sectors;
+}
+
+/* Whether this many sectors after data_offset cover any part of the superblock. */
+static inline bool mp_covers_superblock(const struct mddev *mddev, const struct md_rdev *rdev,
+					sector_t sectors)
+{
+	sector_t length = DIV_ROUND_UP(rdev->sb_size, SECTOR_SIZE);
+
+	if (!mddev->persistent || mddev->external)
+		return false;
+	if (rdev->sb_start >= rdev->data_offset)
+		return rdev->sb_start - rdev->data_offset < sectors;
+	return sectors && rdev->data_offset - rdev->sb_start < length;
+}
+
 /* The time between two probes of a path that does not work, in jiffies. */
 static inline unsigned long mp_probe_interval(const struct mp_conf *conf)
 {

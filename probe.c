@@ -65,7 +65,8 @@ static sector_t mp_probe_sector(struct mp_path *path, unsigned int place)
 	struct md_rdev *rdev = mp_rdev(path);
 	sector_t block = bdev_logical_block_size(rdev->bdev) >> SECTOR_SHIFT;
 	sector_t sectors = READ_ONCE(path->conf->mddev->dev_sectors);
-	sector_t at[MP_PROBE_PLACES] = { 0, sectors - block, sectors / 2 };
+	/* The array may be smaller than a block. */
+	sector_t at[MP_PROBE_PLACES] = { 0, max(sectors, block) - block, sectors / 2 };
 
 	return rdev->data_offset + round_down(at[place], block);
 }
