@@ -286,6 +286,7 @@ struct mp_conf {
 	u32			verify_generation;	/* mp_conf::generation at that time */
 	struct mp_path		*down_path;	/* the path whose failure left none working */
 	unsigned long		last_probe;	/* jiffies; while no path works */
+	bool			shrunk;		/* a path is too small, as logged */
 	unsigned long		next_release;	/* jiffies; of those in paced */
 
 	struct list_head	node;		/* in mp_arrays; mp_arrays_lock */

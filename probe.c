@@ -271,6 +271,34 @@ static void mp_note_probe(struct mp_path *path)
 	spin_unlock_irq(&conf->lock);
 }
 
+/*
+ * I/O beyond the end of a disk that was shrunk fails on all paths, so no path is at fault, and
+ * a probe of each may succeed.  Or it fails because all that it reads lies beyond the end.
+ * Log it once, until all paths have their size again.
+ */
+static void mp_check_shrunk(struct mp_conf *conf)
+{
+	sector_t needed = READ_ONCE(conf->mddev->dev_sectors);
+	bool shrunk = false;
+	struct mp_path *path;
+
+	rcu_read_lock();
+	mp_for_each_path(path, conf) {
+		struct md_rdev *rdev = rcu_dereference(path->rdev);
+
+		if (!rdev || is_rdev_broken(rdev) || mp_has_sectors(rdev, needed) ||
+		    (!mp_rdev_live(rdev) && !READ_ONCE(path->auto_reinstate)))
+			continue;
+		if (!shrunk && !conf->shrunk)
+			pr_crit("md/multipath:%s: path %pg has only %llu sectors now, but the array needs %llu after the first %llu: I/O beyond its end fails until the disk has its size again\n",
+				mdname(conf->mddev), rdev->bdev, bdev_nr_sectors(rdev->bdev),
+				needed, rdev->data_offset);
+		shrunk = true;
+	}
+	rcu_read_unlock();
+	conf->shrunk = shrunk;
+}
+
 enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path)
 {
 	/* pairs with mp_probe_end() */
@@ -280,6 +308,7 @@ enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path)
 	if (result == MP_PROBE_IDLE || result == MP_PROBE_SENT)
 		return MP_PROBE_IDLE;
 	WRITE_ONCE(path->probe_state, MP_PROBE_IDLE);
+	mp_check_shrunk(conf);
 	if (path->probe_to_reinstate)
 		mp_note_probe(path);
 	if (more && mp_start_probe(path, path->probe_place + 1, path->probe_to_reinstate))
