@@ -439,6 +439,16 @@ static inline unsigned long mp_probe_interval(const struct mp_conf *conf)
 	return (unsigned long)READ_ONCE(conf->probe_interval) * HZ;
 }
 
+/*
+ * Whether @period jiffies have passed since @since.  Unlike time_after(), this is also true of
+ * what was long ago: with 32 bits and 250 Hz, time_after() is wrong after 100 days, for 100
+ * days.  Here only @period itself counts once more each time that the counter has wrapped.
+ */
+static inline bool mp_is_over(unsigned long since, unsigned long period)
+{
+	return jiffies - since >= period;
+}
+
 /* The earlier of two times, in jiffies. */
 static inline unsigned long mp_earlier(unsigned long a, unsigned long b)
 {

@@ -120,7 +120,7 @@ void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason 
 	set_bit(Faulty, &rdev->flags);
 	__mp_count_paths(conf);
 
-	if (!path->was_reinstated || time_after(now, path->reinstated_at + MP_FLAPS_WITHIN))
+	if (!path->was_reinstated || mp_is_over(path->reinstated_at, MP_FLAPS_WITHIN))
 		path->hold = 0;
 	else
 		path->hold = clamp(path->hold * 2, MP_MIN_HOLD, MP_MAX_HOLD);

@@ -350,7 +350,7 @@ static unsigned long mp_next_reinstate_probe(const struct mp_path *path)
 	unsigned long interval = mp_probe_interval(conf);
 	unsigned long failed_at = READ_ONCE(path->failed_at);
 	unsigned long probed_at = READ_ONCE(path->probed_at);
-	unsigned long released_at = failed_at + READ_ONCE(path->hold);
+	unsigned long hold = READ_ONCE(path->hold);
 	unsigned long at;
 
 	if (READ_ONCE(conf->state) != MP_WORKING)
@@ -358,7 +358,9 @@ static unsigned long mp_next_reinstate_probe(const struct mp_path *path)
 	at = probed_at + clamp((jiffies - failed_at) / MP_PROBE_AGEING,
 			       max(interval, READ_ONCE(path->probe_took)),
 			       max3(interval, READ_ONCE(path->probe_took), MP_PROBE_SELDOM));
-	return time_before(at, released_at) ? released_at : at;
+	if (mp_is_over(failed_at, hold) || !time_before(at, failed_at + hold))
+		return at;
+	return failed_at + hold;
 }
 
 /* md core removes a path whose device is gone, but only when it is told to check. */
@@ -457,7 +459,7 @@ static void mp_check_stalled(struct mp_path *path, const struct md_rdev *rdev,
 		if (stalled && mp_rdev_live(rdev))
 			pr_info_ratelimited("md/multipath:%s: path %pg responds again\n",
 					    name, rdev->bdev);
-	} else if (!stalled && time_after_eq(jiffies, path->silent_since + timeout)) {
+	} else if (!stalled && mp_is_over(path->silent_since, timeout)) {
 		set_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
 		trace_path_stalled(disk_devt(path->conf->mddev->gendisk), rdev->bdev->bd_dev,
 				   jiffies_to_msecs(jiffies - path->silent_since));

@@ -386,7 +386,7 @@ static void mp_activate(struct mp_path *path, struct scsi_device *sdev)
 
 	spin_lock_irq(&conf->lock);
 	pause = conf->activated == path ? 2 * MP_ACTIVATE_PAUSE : MP_ACTIVATE_PAUSE;
-	now = !conf->activated || time_after(jiffies, conf->activated_at + pause);
+	now = !conf->activated || mp_is_over(conf->activated_at, pause);
 	if (now) {
 		conf->activated = path;
 		conf->activated_at = jiffies;
