@@ -202,7 +202,7 @@ struct mp_path {
 	enum mp_reason		reason;		/* of its last failure */
 	unsigned int		failures;	/* since it was added */
 	unsigned int		reinstatements;	/* since it was added */
-	unsigned long		ios_before;	/* mp_ios() when it was added */
+	unsigned long		ios_before;	/* of this slot, when it was added */
 	blk_status_t		last_error;	/* of a bio or a probe; any context */
 
 	struct mp_disk		disk;		/* when it was added; sectors: lock; peeked */
@@ -514,9 +514,6 @@ void mp_request_probe(struct mp_path *path);
 
 /* The sums over all CPUs.  What is still in flight may make them inconsistent. */
 struct mp_tally mp_total(const struct mp_path *path);
-
-/* The number of bios and probes that ever began in this slot. */
-unsigned long mp_ios(const struct mp_path *path);
 
 /*
  * Exact once nothing can be added: after a grace period with the array frozen, or with the

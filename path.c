@@ -163,7 +163,8 @@ struct mp_tally mp_total(const struct mp_path *path)
 	return total;
 }
 
-unsigned long mp_ios(const struct mp_path *path)
+/* The number of bios and probes that ever began in this slot. */
+static unsigned long mp_ios(const struct mp_path *path)
 {
 	struct mp_tally total = mp_total(path);
 
@@ -313,6 +314,9 @@ struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev)
 void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
 		  bool in_sync)
 {
+	/* The slot is empty, so nothing is added to the sums over all CPUs. */
+	unsigned long ios = mp_ios(path);
+
 	path->node = bdev_get_queue(rdev->bdev)->node;
 	path->wrong_disk_logged = false;
 	path->probe_read_failed = false;
@@ -321,7 +325,7 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rd
 	path->reason = MP_NO_REASON;
 	path->failures = 0;
 	path->reinstatements = 0;
-	path->ios_before = mp_ios(path);
+	path->ios_before = ios;
 	WRITE_ONCE(path->last_error, BLK_STS_OK);
 	WRITE_ONCE(path->auto_reinstate, false);
 	WRITE_ONCE(path->removing, false);
