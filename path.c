@@ -16,6 +16,7 @@
  * sleeps or takes reconfig_mutex.
  */
 
+#include <linux/badblocks.h>
 #include <linux/blkdev.h>
 #include <linux/kobject.h>
 #include <linux/sysfs.h>
@@ -311,6 +312,23 @@ struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev)
 	return NULL;
 }
 
+/*
+ * Bad blocks are the disk's, so md core keeps no list of them for a path.  Otherwise a write to
+ * unacknowledged_bad_blocks and one to state would arrive at the error handler as mdadm --fail
+ * does, and a list that does not fit into the superblock as a failed write of it.
+ */
+static void mp_disable_bad_blocks(struct md_rdev *rdev)
+{
+	struct badblocks *list = &rdev->badblocks;
+
+	write_seqlock_irq(&list->lock);
+	list->shift = -1;
+	list->count = 0;
+	list->changed = 0;
+	list->unacked_exist = 0;
+	write_sequnlock_irq(&list->lock);
+}
+
 void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
 		  bool in_sync)
 {
@@ -320,6 +338,7 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rd
 	path->node = bdev_get_queue(rdev->bdev)->node;
 	path->wrong_disk_logged = false;
 	path->probe_read_failed = false;
+	mp_disable_bad_blocks(rdev);
 	spin_lock_irq(&conf->lock);
 	path->was_reinstated = false;
 	path->reason = MP_NO_REASON;
