@@ -91,15 +91,15 @@ static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
 static bool mp_has_room(struct mp_path *path, const struct md_rdev *rdev)
 {
 	struct mddev *mddev = path->conf->mddev;
-	sector_t size = bdev_nr_sectors(rdev->bdev);
 	/* md core writes rdev->sectors to the superblock and relies on it at assembly. */
 	sector_t needed = max(READ_ONCE(mddev->dev_sectors), READ_ONCE(rdev->sectors));
 
-	if (size >= rdev->data_offset && size - rdev->data_offset >= needed)
+	if (mp_has_sectors(rdev, needed))
 		return true;
 	if (!path->wrong_disk_logged)
 		pr_warn("md/multipath:%s: path %pg is not used: it has %llu sectors, but data needs %llu sectors from sector %llu on: rescan the device, or set the array's size again\n",
-			mdname(mddev), rdev->bdev, size, needed, rdev->data_offset);
+			mdname(mddev), rdev->bdev, bdev_nr_sectors(rdev->bdev), needed,
+			rdev->data_offset);
 	return false;
 }
 
@@ -232,23 +232,73 @@ static struct md_rdev *mp_other_path(struct mddev *mddev, const struct md_rdev *
 
 /*
  * The size of a path in sectors.  The last path keeps its slot when its device is gone.
- * Such a device reports 0, so the last known size is used.
+ * Such a device reports 0, so the last known size is used; 0 if there is none.
  */
 static sector_t mp_path_sectors(struct mddev *mddev, const struct md_rdev *rdev)
 {
-	struct mp_conf *conf = mddev->private;
+	const struct mp_path *path = mp_slot(mddev->private, rdev->raid_disk);
 	sector_t size = bdev_nr_sectors(rdev->bdev);
 
-	if (!size && conf && rdev->raid_disk >= 0)
-		size = READ_ONCE(conf->paths[rdev->raid_disk]->disk.sectors);
+	if (!size && path)
+		size = READ_ONCE(path->disk.sectors);
 	return size;
+}
+
+/*
+ * md core adds up these numbers, which come from a superblock or from sysfs, without a check
+ * for overflow.  Logs the reason for an error.
+ */
+static int mp_check_room(struct mddev *mddev, const struct md_rdev *rdev)
+{
+	if (!mp_has_sectors(rdev, mddev->dev_sectors)) {
+		pr_warn("md/multipath:%s: %pg has %llu sectors, but data needs %llu sectors from sector %llu on: not a path to the array's disk\n",
+			mdname(mddev), rdev->bdev, bdev_nr_sectors(rdev->bdev),
+			mddev->dev_sectors, rdev->data_offset);
+		return -ENOSPC;
+	}
+	if (mp_covers_superblock(mddev, rdev, mddev->dev_sectors)) {
+		pr_warn("md/multipath:%s: %pg has its superblock at sector %llu, but data needs %llu sectors from sector %llu on: not used\n",
+			mdname(mddev), rdev->bdev, rdev->sb_start, mddev->dev_sectors,
+			rdev->data_offset);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Whether the device is as the other paths are.  Logs the reason for an error. */
+static int mp_compare_paths(struct mddev *mddev, const struct md_rdev *rdev)
+{
+	sector_t size = bdev_nr_sectors(rdev->bdev), other_size;
+	unsigned int block = bdev_logical_block_size(rdev->bdev);
+	const struct md_rdev *other = mp_other_path(mddev, rdev);
+
+	if (!other)
+		return 0;
+	other_size = mp_path_sectors(mddev, other);
+	if (other_size && size != other_size) {
+		pr_warn("md/multipath:%s: %pg has %llu sectors but %pg has %llu: not paths to the same disk\n",
+			mdname(mddev), rdev->bdev, size, other->bdev, other_size);
+		return -EINVAL;
+	}
+	if (rdev->data_offset != other->data_offset) {
+		pr_warn("md/multipath:%s: data starts at sector %llu on %pg but at sector %llu on %pg: not paths to the same disk\n",
+			mdname(mddev), rdev->data_offset, rdev->bdev,
+			other->data_offset, other->bdev);
+		return -EINVAL;
+	}
+	if (block != bdev_logical_block_size(other->bdev)) {
+		pr_warn("md/multipath:%s: %pg has %u-byte blocks but %pg has %u-byte blocks: not paths to the same disk\n",
+			mdname(mddev), rdev->bdev, block, other->bdev,
+			bdev_logical_block_size(other->bdev));
+		return -EINVAL;
+	}
+	return 0;
 }
 
 int mp_check_path(struct mddev *mddev, struct md_rdev *rdev)
 {
-	sector_t size = bdev_nr_sectors(rdev->bdev);
 	unsigned int block = bdev_logical_block_size(rdev->bdev);
-	struct md_rdev *other = mp_other_path(mddev, rdev);
+	int err;
 
 	if (test_bit(Journal, &rdev->flags) || test_bit(Replacement, &rdev->flags)) {
 		pr_warn("md/multipath:%s: %pg is a journal or replacement device: not supported\n",
@@ -260,34 +310,13 @@ int mp_check_path(struct mddev *mddev, struct md_rdev *rdev)
 			mdname(mddev), rdev->bdev);
 		return -EINVAL;
 	}
-	if (size < rdev->data_offset + mddev->dev_sectors) {
-		pr_warn("md/multipath:%s: %pg has %llu sectors but the array needs %llu: not a path to its disk\n",
-			mdname(mddev), rdev->bdev, size,
-			rdev->data_offset + mddev->dev_sectors);
-		return -ENOSPC;
-	}
-	if (other && size != mp_path_sectors(mddev, other)) {
-		pr_warn("md/multipath:%s: %pg has %llu sectors but %pg has %llu: not paths to the same disk\n",
-			mdname(mddev), rdev->bdev, size, other->bdev,
-			mp_path_sectors(mddev, other));
-		return -EINVAL;
-	}
-	if (other && rdev->data_offset != other->data_offset) {
-		pr_warn("md/multipath:%s: data starts at sector %llu on %pg but at sector %llu on %pg: not paths to the same disk\n",
-			mdname(mddev), rdev->data_offset, rdev->bdev,
-			other->data_offset, other->bdev);
-		return -EINVAL;
-	}
 	if (block > PAGE_SIZE) {
 		pr_warn("md/multipath:%s: %pg has %u-byte blocks, larger than a page: not supported\n",
 			mdname(mddev), rdev->bdev, block);
 		return -EINVAL;
 	}
-	if (other && block != bdev_logical_block_size(other->bdev)) {
-		pr_warn("md/multipath:%s: %pg has %u-byte blocks but %pg has %u-byte blocks: not paths to the same disk\n",
-			mdname(mddev), rdev->bdev, block, other->bdev,
-			bdev_logical_block_size(other->bdev));
-		return -EINVAL;
-	}
-	return 0;
+	err = mp_check_room(mddev, rdev);
+	if (err)
+		return err;
+	return mp_compare_paths(mddev, rdev);
 }

@@ -451,40 +451,81 @@ static int mp_check_array(struct mddev *mddev)
 	return 0;
 }
 
+static void mp_make_spare(struct md_rdev *rdev)
+{
+	rdev->raid_disk = -1;
+	clear_bit(In_sync, &rdev->flags);
+}
+
+/* Give @slot to a spare, if there is one. */
+static void mp_fill_from_spares(struct mddev *mddev, int slot)
+{
+	const unsigned long unfit = BIT(Faulty) | BIT(Journal) | BIT(Replacement);
+	struct md_rdev *rdev;
+
+	rdev_for_each(rdev, mddev) {
+		if (rdev->raid_disk >= 0 || READ_ONCE(rdev->flags) & unfit || mp_is_gone(rdev))
+			continue;
+		rdev->raid_disk = slot;
+		return;
+	}
+}
+
+/*
+ * Leave out devices whose slots do not exist, and those that are gone.  A spare takes the
+ * slot of a device that is gone.  This comes before mp_check_path(), which looks at the slots
+ * of all other devices.
+ */
+static void mp_leave_out_devices(struct mddev *mddev)
+{
+	struct md_rdev *rdev;
+	int slot;
+
+	/* 6.1 numbers all devices that it finds: these are spares. */
+	rdev_for_each(rdev, mddev)
+		if (rdev->raid_disk >= mddev->raid_disks)
+			mp_make_spare(rdev);
+
+	rdev_for_each(rdev, mddev) {
+		slot = rdev->raid_disk;
+		if (slot < 0 || test_bit(Faulty, &rdev->flags) || !mp_is_gone(rdev))
+			continue;
+		pr_warn("md/multipath:%s: %pg is gone: array started without it\n",
+			mdname(mddev), rdev->bdev);
+		mp_make_spare(rdev);
+		/* md core then writes no superblock to it. */
+		set_bit(Faulty, &rdev->flags);
+		mp_fill_from_spares(mddev, slot);
+	}
+}
+
 /* Put the paths that md core has gathered into their slots. */
 static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 {
 	struct md_rdev *rdev;
 	int err;
 
+	mp_leave_out_devices(mddev);
 	rdev_for_each(rdev, mddev) {
-		int slot = rdev->raid_disk;
+		struct mp_path *path;
 
-		if (slot >= mddev->raid_disks) {
-			/* 6.1 numbers all devices that it finds: this one is a spare. */
-			rdev->raid_disk = -1;
-			clear_bit(In_sync, &rdev->flags);
-		}
 		if (rdev->raid_disk < 0)
 			continue;
+		path = conf->paths[rdev->raid_disk];
 		err = mp_check_path(mddev, rdev);
 		if (err)
 			return err;
 		err = mp_check_identity(conf, rdev->bdev, false);
 		if (err)
 			return err;
-		if (mp_rdev(conf->paths[slot])) {
+		if (mp_rdev(path)) {
 			pr_warn("md/multipath:%s: %pg wants slot %d, which is already in use\n",
-				mdname(mddev), rdev->bdev, slot);
+				mdname(mddev), rdev->bdev, rdev->raid_disk);
 			return -EINVAL;
 		}
-		err = mp_create_tracker(conf->paths[slot], rdev->bdev);
-		if (err)
-			return err;
-		mp_cached_disk(rdev->bdev, &conf->paths[slot]->disk);
-		mp_fill_slot(conf, conf->paths[slot], rdev,
-			     !test_bit(Faulty, &rdev->flags));
-		conf->paths[slot]->notified_live = mp_rdev_live(rdev);
+		mp_cached_disk(rdev->bdev, &path->disk);
+		mp_fill_slot(conf, path, rdev, !test_bit(Faulty, &rdev->flags));
+		path->notified_live = mp_rdev_live(rdev);
 	}
 	if (!conf->nr_live) {
 		pr_warn("md/multipath:%s: no path works: array not started\n", mdname(mddev));
@@ -737,22 +778,21 @@ static int multipath_resize(struct mddev *mddev, sector_t sectors)
 		return -EINVAL;
 	}
 	rdev_for_each(rdev, mddev) {
-		sector_t needed = rdev->data_offset + sectors;
-
 		/*
 		 * A spare's superblock, with metadata 1.0.  It is the same disk, and md
 		 * core does not move it.
 		 */
-		if (mddev->persistent && rdev->sb_start >= rdev->data_offset &&
-		    rdev->sb_start < needed) {
-			pr_warn("md/multipath:%s: %pg has its superblock at sector %llu, but data needs the first %llu sectors: remove it first\n",
-				mdname(mddev), rdev->bdev, rdev->sb_start, needed);
+		if (mp_covers_superblock(mddev, rdev, sectors)) {
+			pr_warn("md/multipath:%s: %pg has its superblock at sector %llu, but data needs %llu sectors from sector %llu on: remove it first\n",
+				mdname(mddev), rdev->bdev, rdev->sb_start, sectors,
+				rdev->data_offset);
 			return -ENOSPC;
 		}
-		if (rdev->raid_disk < 0 || bdev_nr_sectors(rdev->bdev) >= needed)
+		if (rdev->raid_disk < 0 || mp_has_sectors(rdev, sectors))
 			continue;
-		pr_warn("md/multipath:%s: %pg has %llu sectors but needs %llu: rescan the device\n",
-			mdname(mddev), rdev->bdev, bdev_nr_sectors(rdev->bdev), needed);
+		pr_warn("md/multipath:%s: %pg has %llu sectors, but data needs %llu sectors from sector %llu on: rescan the device\n",
+			mdname(mddev), rdev->bdev, bdev_nr_sectors(rdev->bdev), sectors,
+			rdev->data_offset);
 		return -ENOSPC;
 	}
 	err = mp_check_superblock_writer(mddev);

@@ -210,7 +210,7 @@ struct mp_path {
 	enum mp_reason		reason;		/* of its last failure */
 	unsigned int		failures;	/* since it was added */
 	unsigned int		reinstatements;	/* since it was added */
-	unsigned long		ios_before;	/* mp_ios() when it was added */
+	unsigned long		ios_before;	/* of this slot, when it was added */
 	blk_status_t		last_error;	/* of a bio or a probe; any context */
 
 	struct mp_disk		disk;		/* when it was added; sectors: lock; peeked */
@@ -329,6 +329,7 @@ struct mp_conf {
 	u32			verify_generation;	/* mp_conf::generation at that time */
 	struct mp_path		*down_path;	/* the path whose failure left none working */
 	unsigned long		last_probe;	/* jiffies; while no path works */
+	bool			shrunk;		/* a path is too small, as logged */
 	unsigned long		next_release;	/* jiffies; of those in paced */
 
 	struct list_head	node;		/* in mp_arrays; mp_arrays_lock */
@@ -384,6 +385,12 @@ static inline bool mp_rdev_live(const struct md_rdev *rdev)
 	const unsigned long mask = BIT(In_sync) | BIT(Faulty);
 
 	return (READ_ONCE(rdev->flags) & mask) == BIT(In_sync);
+}
+
+/* Whether the device of a path or a spare has disappeared. */
+static inline bool mp_is_gone(struct md_rdev *rdev)
+{
+	return is_rdev_broken(rdev) || !bdev_nr_sectors(rdev->bdev);
 }
 
 /* The rdev of a slot, for callers with mp_conf::lock, reconfig_mutex or in_flight. */
@@ -461,10 +468,44 @@ static inline bool mp_is_crowded(const struct mp_conf *conf)
 	       atomic_long_read(&conf->failed_bytes) >= (long)MP_MAX_QUEUED_BYTES;
 }
 
+/*
+ * Whether the device has this many sectors after its data_offset.  Both numbers may come
+ * from a damaged superblock or from sysfs, so nothing is added to them.
+ */
+static inline bool mp_has_sectors(const struct md_rdev *rdev, sector_t sectors)
+{
+	sector_t size = bdev_nr_sectors(rdev->bdev);
+
+	return size >= rdev->data_offset && size - rdev->data_offset >= sectors;
+}
+
+/* Whether this many sectors after data_offset cover any part of the superblock. */
+static inline bool mp_covers_superblock(const struct mddev *mddev, const struct md_rdev *rdev,
+					sector_t sectors)
+{
+	sector_t length = DIV_ROUND_UP(rdev->sb_size, SECTOR_SIZE);
+
+	if (!mddev->persistent || mddev->external)
+		return false;
+	if (rdev->sb_start >= rdev->data_offset)
+		return rdev->sb_start - rdev->data_offset < sectors;
+	return sectors && rdev->data_offset - rdev->sb_start < length;
+}
+
 /* The time between two probes of a path that does not work, in jiffies. */
 static inline unsigned long mp_probe_interval(const struct mp_conf *conf)
 {
 	return (unsigned long)READ_ONCE(conf->probe_interval) * HZ;
+}
+
+/*
+ * Whether @period jiffies have passed since @since.  Unlike time_after(), this is also true of
+ * what was long ago: with 32 bits and 250 Hz, time_after() is wrong after 100 days, for 100
+ * days.  Here only @period itself counts once more each time that the counter has wrapped.
+ */
+static inline bool mp_is_over(unsigned long since, unsigned long period)
+{
+	return jiffies - since >= period;
 }
 
 /* The earlier of two times, in jiffies. */
@@ -538,9 +579,6 @@ void mp_request_probe(struct mp_path *path);
 
 /* The sums over all CPUs.  What is still in flight may make them inconsistent. */
 struct mp_tally mp_total(const struct mp_path *path);
-
-/* The number of bios and probes that ever began in this slot. */
-unsigned long mp_ios(const struct mp_path *path);
 
 /*
  * Exact once nothing can be added: after a grace period with the array frozen, or with the

@@ -18,6 +18,7 @@
  * sleeps or takes reconfig_mutex.
  */
 
+#include <linux/badblocks.h>
 #include <linux/blkdev.h>
 #include <linux/kobject.h>
 #include <linux/sysfs.h>
@@ -140,7 +141,7 @@ void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason 
 	set_bit(Faulty, &rdev->flags);
 	__mp_count_paths(conf);
 
-	if (!path->was_reinstated || time_after(now, path->reinstated_at + MP_FLAPS_WITHIN))
+	if (!path->was_reinstated || mp_is_over(path->reinstated_at, MP_FLAPS_WITHIN))
 		path->hold = 0;
 	else
 		path->hold = clamp(path->hold * 2, MP_MIN_HOLD, MP_MAX_HOLD);
@@ -183,7 +184,8 @@ struct mp_tally mp_total(const struct mp_path *path)
 	return total;
 }
 
-unsigned long mp_ios(const struct mp_path *path)
+/* The number of bios and probes that ever began in this slot. */
+static unsigned long mp_ios(const struct mp_path *path)
 {
 	struct mp_tally total = mp_total(path);
 
@@ -370,18 +372,39 @@ struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev)
 	return NULL;
 }
 
+/*
+ * Bad blocks are the disk's, so md core keeps no list of them for a path.  Otherwise a write to
+ * unacknowledged_bad_blocks and one to state would arrive at the error handler as mdadm --fail
+ * does, and a list that does not fit into the superblock as a failed write of it.
+ */
+static void mp_disable_bad_blocks(struct md_rdev *rdev)
+{
+	struct badblocks *list = &rdev->badblocks;
+
+	write_seqlock_irq(&list->lock);
+	list->shift = -1;
+	list->count = 0;
+	list->changed = 0;
+	list->unacked_exist = 0;
+	write_sequnlock_irq(&list->lock);
+}
+
 void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
 		  bool in_sync)
 {
+	/* The slot is empty, so nothing is added to the sums over all CPUs. */
+	unsigned long ios = mp_ios(path);
+
 	path->node = bdev_get_queue(rdev->bdev)->node;
 	path->wrong_disk_logged = false;
 	path->probe_read_failed = false;
+	mp_disable_bad_blocks(rdev);
 	spin_lock_irq(&conf->lock);
 	path->was_reinstated = false;
 	path->reason = MP_NO_REASON;
 	path->failures = 0;
 	path->reinstatements = 0;
-	path->ios_before = mp_ios(path);
+	path->ios_before = ios;
 	WRITE_ONCE(path->last_error, BLK_STS_OK);
 	WRITE_ONCE(path->auto_reinstate, false);
 	WRITE_ONCE(path->removing, false);

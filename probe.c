@@ -75,7 +75,8 @@ static sector_t mp_probe_sector(struct mp_path *path, unsigned int place)
 	struct md_rdev *rdev = mp_rdev(path);
 	sector_t block = bdev_logical_block_size(rdev->bdev) >> SECTOR_SHIFT;
 	sector_t sectors = READ_ONCE(path->conf->mddev->dev_sectors);
-	sector_t at[MP_PROBE_PLACES] = { 0, sectors - block, sectors / 2 };
+	/* The array may be smaller than a block. */
+	sector_t at[MP_PROBE_PLACES] = { 0, max(sectors, block) - block, sectors / 2 };
 
 	return rdev->data_offset + round_down(at[place], block);
 }
@@ -281,6 +282,34 @@ static void mp_note_probe(struct mp_path *path)
 	spin_unlock_irq(&conf->lock);
 }
 
+/*
+ * I/O beyond the end of a disk that was shrunk fails on all paths, so no path is at fault, and
+ * a probe of each may succeed.  Or it fails because all that it reads lies beyond the end.
+ * Log it once, until all paths have their size again.
+ */
+static void mp_check_shrunk(struct mp_conf *conf)
+{
+	sector_t needed = READ_ONCE(conf->mddev->dev_sectors);
+	bool shrunk = false;
+	struct mp_path *path;
+
+	rcu_read_lock();
+	mp_for_each_path(path, conf) {
+		struct md_rdev *rdev = rcu_dereference(path->rdev);
+
+		if (!rdev || is_rdev_broken(rdev) || mp_has_sectors(rdev, needed) ||
+		    (!mp_rdev_live(rdev) && !READ_ONCE(path->auto_reinstate)))
+			continue;
+		if (!shrunk && !conf->shrunk)
+			pr_crit("md/multipath:%s: path %pg has only %llu sectors now, but data needs %llu sectors from sector %llu on: I/O beyond its end fails until the disk has its size again\n",
+				mdname(conf->mddev), rdev->bdev, bdev_nr_sectors(rdev->bdev),
+				needed, rdev->data_offset);
+		shrunk = true;
+	}
+	rcu_read_unlock();
+	conf->shrunk = shrunk;
+}
+
 enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path)
 {
 	/* pairs with mp_probe_end() */
@@ -290,6 +319,7 @@ enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path)
 	if (result == MP_PROBE_IDLE || result == MP_PROBE_SENT)
 		return MP_PROBE_IDLE;
 	WRITE_ONCE(path->probe_state, MP_PROBE_IDLE);
+	mp_check_shrunk(conf);
 	if (path->probe_to_reinstate)
 		mp_note_probe(path);
 	if (more && mp_start_probe(path, path->probe_place + 1, path->probe_to_reinstate))
@@ -331,7 +361,7 @@ static unsigned long mp_next_reinstate_probe(const struct mp_path *path)
 	unsigned long interval = mp_probe_interval(conf);
 	unsigned long failed_at = READ_ONCE(path->failed_at);
 	unsigned long probed_at = READ_ONCE(path->probed_at);
-	unsigned long released_at = failed_at + READ_ONCE(path->hold);
+	unsigned long hold = READ_ONCE(path->hold);
 	unsigned long at;
 
 	if (READ_ONCE(conf->state) != MP_WORKING)
@@ -339,7 +369,9 @@ static unsigned long mp_next_reinstate_probe(const struct mp_path *path)
 	at = probed_at + clamp((jiffies - failed_at) / MP_PROBE_AGEING,
 			       max(interval, READ_ONCE(path->probe_took)),
 			       max3(interval, READ_ONCE(path->probe_took), MP_PROBE_SELDOM));
-	return time_before(at, released_at) ? released_at : at;
+	if (mp_is_over(failed_at, hold) || !time_before(at, failed_at + hold))
+		return at;
+	return failed_at + hold;
 }
 
 /* md core removes a path whose device is gone, but only when it is told to check. */
@@ -441,7 +473,7 @@ static void mp_check_stalled(struct mp_path *path, const struct md_rdev *rdev,
 		if (stalled && mp_rdev_live(rdev))
 			pr_info_ratelimited("md/multipath:%s: path %pg responds again\n",
 					    name, rdev->bdev);
-	} else if (!stalled && time_after_eq(jiffies, path->silent_since + timeout)) {
+	} else if (!stalled && mp_is_over(path->silent_since, timeout)) {
 		set_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
 		trace_path_stalled(disk_devt(path->conf->mddev->gendisk), rdev->bdev->bd_dev,
 				   jiffies_to_msecs(jiffies - path->silent_since));

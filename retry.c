@@ -77,8 +77,7 @@ static bool mp_is_overdue(const struct mp_io *io)
 	int seconds = READ_ONCE(io->conf->no_path_retry);
 
 	return seconds == 0 ||
-	       (seconds > 0 &&
-		time_after_eq(jiffies, io->failed_since + (unsigned long)seconds * HZ));
+	       (seconds > 0 && mp_is_over(io->failed_since, (unsigned long)seconds * HZ));
 }
 
 static void mp_end_failed(struct mp_io *io, blk_status_t status)
@@ -328,8 +327,7 @@ static bool mp_deadline_is_over(const struct mp_conf *conf)
 	int seconds = READ_ONCE(conf->no_path_retry);
 
 	return seconds == 0 ||
-	       (seconds > 0 &&
-		time_after_eq(jiffies, conf->down_since + (unsigned long)seconds * HZ));
+	       (seconds > 0 && mp_is_over(conf->down_since, (unsigned long)seconds * HZ));
 }
 
 static void mp_check_deadline(struct mp_conf *conf)

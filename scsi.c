@@ -27,6 +27,7 @@
 #include <linux/blkdev.h>
 #include <linux/delay.h>
 #include <linux/module.h>
+#include <linux/overflow.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <scsi/scsi_cmnd.h>
@@ -264,12 +265,39 @@ out_free:
 	return err;
 }
 
+static int mp_read_capacity_10(struct scsi_device *sdev, u8 *answer, u64 *last,
+			       unsigned int *block_size)
+{
+	static const u8 cdb[10] = { READ_CAPACITY };
+	int err = mp_scsi_command(sdev, cdb, sizeof(cdb), answer, 8, MP_QUERY_TIMEOUT);
+
+	if (err)
+		return err;
+	*last = be32_to_cpup((__be32 *)answer);
+	*block_size = be32_to_cpup((__be32 *)(answer + 4));
+	return 0;
+}
+
+static int mp_read_capacity_16(struct scsi_device *sdev, u8 *answer, u64 *last,
+			       unsigned int *block_size)
+{
+	static const u8 cdb[16] = { SERVICE_ACTION_IN_16, SAI_READ_CAPACITY_16, [13] = 32 };
+	int err;
+
+	if (sdev->no_read_capacity_16)
+		return -EOPNOTSUPP;
+	err = mp_scsi_command(sdev, cdb, sizeof(cdb), answer, 32, MP_QUERY_TIMEOUT);
+	if (err)
+		return err;
+	*last = be64_to_cpup((__be64 *)answer);
+	*block_size = be32_to_cpup((__be32 *)(answer + 8));
+	return 0;
+}
+
 /* Query the disk's size in sectors and its block size in bytes. */
 static int mp_query_capacity(struct scsi_device *sdev, sector_t *sectors,
 			     unsigned int *block_size)
 {
-	static const u8 cdb16[16] = { SERVICE_ACTION_IN_16, SAI_READ_CAPACITY_16, [13] = 32 };
-	static const u8 cdb10[10] = { READ_CAPACITY };
 	u8 *answer;
 	u64 last;
 	int err;
@@ -278,19 +306,24 @@ static int mp_query_capacity(struct scsi_device *sdev, sector_t *sectors,
 	if (!answer)
 		return -ENOMEM;
 	err = -EOPNOTSUPP;
-	if (!sdev->no_read_capacity_16 && !sdev->try_rc_10_first)
-		err = mp_scsi_command(sdev, cdb16, sizeof(cdb16), answer, 32, MP_QUERY_TIMEOUT);
-	if (!err) {
-		last = be64_to_cpup((__be64 *)answer);
-		*block_size = be32_to_cpup((__be32 *)(answer + 8));
-	} else {
-		err = mp_scsi_command(sdev, cdb10, sizeof(cdb10), answer, 8, MP_QUERY_TIMEOUT);
-		last = be32_to_cpup((__be32 *)answer);
-		*block_size = be32_to_cpup((__be32 *)(answer + 4));
+	if (!sdev->try_rc_10_first)
+		err = mp_read_capacity_16(sdev, answer, &last, block_size);
+	if (err) {
+		err = mp_read_capacity_10(sdev, answer, &last, block_size);
+		/*
+		 * The disk is larger than the command can tell.  If the longer one fails,
+		 * sd takes this number for the size, too.
+		 */
+		if (!err && last == U32_MAX)
+			mp_read_capacity_16(sdev, answer, &last, block_size);
 	}
-	*sectors = (last + 1) * (*block_size >> SECTOR_SHIFT);
 	kfree(answer);
-	return err ?: *sectors ? 0 : -EIO;
+	if (err)
+		return err;
+	/* No disk has 2^64 blocks, or 2^64 sectors. */
+	if (check_mul_overflow(last + 1, (u64)(*block_size >> SECTOR_SHIFT), sectors))
+		return -EIO;
+	return *sectors ? 0 : -EIO;
 }
 
 int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known, struct mp_disk *now)
@@ -497,7 +530,7 @@ static bool mp_may_activate(struct mp_path *path)
 
 	spin_lock_irq(&conf->lock);
 	pause = conf->activated == path ? 2 * MP_ACTIVATE_PAUSE : MP_ACTIVATE_PAUSE;
-	now = !conf->activated || time_after(jiffies, conf->activated_at + pause);
+	now = !conf->activated || mp_is_over(conf->activated_at, pause);
 	if (now) {
 		conf->activated = path;
 		conf->activated_at = jiffies;

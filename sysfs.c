@@ -170,39 +170,54 @@ static const char *mp_path_state_name(const struct mp_conf *conf, const struct m
 /* How long a failed path is still held down, in ms. */
 static unsigned int mp_hold_left(const struct mp_path *path)
 {
-	unsigned long until = path->failed_at + path->hold;
+	unsigned long since = jiffies - path->failed_at;
 
-	return path->auto_reinstate && time_before(jiffies, until) ?
-		jiffies_to_msecs(until - jiffies) : 0;
+	return path->auto_reinstate && since < path->hold ?
+		jiffies_to_msecs(path->hold - since) : 0;
 }
 
-static int mp_show_path(const struct mp_conf *conf, const struct mp_path *path,
-			const struct md_rdev *rdev, char *page, int at)
+/*
+ * The sums over all CPUs are taken without the lock, because interrupts are off while it is
+ * held.  The slot cannot get another device in between: its removal waits for RCU sections.
+ */
+static int mp_show_path(struct mp_conf *conf, struct mp_path *path, char *page, int at)
 {
-	return sysfs_emit_at(page, at, "%u %pg %s %s %d %ld %lu %u %u %u\n",
-			     path->slot, rdev->bdev, mp_path_state_name(conf, path, rdev),
-			     mp_reason_names[path->reason],
-			     blk_status_to_errno(READ_ONCE(path->last_error)),
-			     mp_in_flight(path), mp_ios(path) - path->ios_before,
-			     path->failures, path->reinstatements, mp_hold_left(path));
+	const struct md_rdev *rdev;
+	struct mp_tally total;
+	unsigned long begun;
+	int length = 0;
+
+	rcu_read_lock();
+	rdev = rcu_dereference(path->rdev);
+	if (rdev) {
+		total = mp_total(path);
+		begun = total.begun[0] + total.begun[1];
+		spin_lock_irq(&conf->lock);
+		length = sysfs_emit_at(page, at, "%u %pg %s %s %d %ld %lu %u %u %u\n",
+				       path->slot, rdev->bdev,
+				       mp_path_state_name(conf, path, rdev),
+				       mp_reason_names[path->reason],
+				       blk_status_to_errno(READ_ONCE(path->last_error)),
+				       (long)(begun - total.ended[0] - total.ended[1]),
+				       begun - path->ios_before, path->failures,
+				       path->reinstatements, mp_hold_left(path));
+		spin_unlock_irq(&conf->lock);
+	}
+	rcu_read_unlock();
+	return length;
 }
 
 static ssize_t paths_show(struct mddev *mddev, char *page)
 {
 	struct mp_conf *conf = mddev->private;
-	const struct mp_path *path;
+	struct mp_path *path;
 	int length;
 
 	length = sysfs_emit(page,
 			    "slot path state reason error in_flight ios failures reinstatements hold_ms\n");
-	spin_lock_irq(&conf->lock);
-	mp_for_each_path(path, conf) {
-		const struct md_rdev *rdev = mp_rdev(path);
-
-		if (rdev && length < PAGE_SIZE - MP_PATHS_LINE)
-			length += mp_show_path(conf, path, rdev, page, length);
-	}
-	spin_unlock_irq(&conf->lock);
+	mp_for_each_path(path, conf)
+		if (length < PAGE_SIZE - MP_PATHS_LINE)
+			length += mp_show_path(conf, path, page, length);
 	return length;
 }
 

@@ -94,6 +94,7 @@ make_bare_array() {
 }
 
 clear_array() {
+	[[ -e /sys/block/${MD##*/}/md ]] || return 0
 	# Clearing fails while udev has the array open.
 	wait_for_udev
 	wait_for run_quietly in_md array_state clear

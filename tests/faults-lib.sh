@@ -289,10 +289,10 @@ needs_error_injection() {
 	! kernel_older_than 6.7 || SKIP_REASONS+=("scsi_debug of $(uname -r) can't inject errors for a single disk")
 }
 
-# inject <path> <opcode> <host byte> <status> <sense key> <asc> <ascq>: make all commands with this
-# opcode, or all commands (0xff), end with this result.
+# inject <path> <opcode> <host byte> <status> <sense key> <asc> <ascq> [-n]: make all commands with
+# this opcode, or all commands (0xff), end with this result; with -n only the first n of them.
 inject() {
-	printf '2 1 %s %s 0 %s %s %s %s\n' "${@:2}" >"$(injections "$1")"
+	printf '2 %s %s %s 0 %s %s %s %s\n' "${8:-1}" "${@:2:6}" >"$(injections "$1")"
 }
 
 # stop_injecting <path> <opcode>

@@ -13,7 +13,14 @@ needs_superblock_hooks() {
 
 # Keep udev from assembling arrays on a disk: paths cannot be created over a disk in use.
 disable_udev_assembly() {
-	ln --symbolic /dev/null /run/udev/rules.d/64-md-raid-assembly.rules
+	defer enable_udev_assembly
+	ln --symbolic --force /dev/null /run/udev/rules.d/64-md-raid-assembly.rules
+	udevadm control --reload
+	udevadm control --ping
+}
+
+enable_udev_assembly() {
+	rm --force /run/udev/rules.d/64-md-raid-assembly.rules
 	udevadm control --reload
 	udevadm control --ping
 }
