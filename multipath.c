@@ -451,54 +451,6 @@ static int mp_check_array(struct mddev *mddev)
 	return 0;
 }
 
-static void mp_make_spare(struct md_rdev *rdev)
-{
-	rdev->raid_disk = -1;
-	clear_bit(In_sync, &rdev->flags);
-}
-
-/* Give @slot to a spare, if there is one. */
-static void mp_fill_from_spares(struct mddev *mddev, int slot)
-{
-	const unsigned long unfit = BIT(Faulty) | BIT(Journal) | BIT(Replacement);
-	struct md_rdev *rdev;
-
-	rdev_for_each(rdev, mddev) {
-		if (rdev->raid_disk >= 0 || READ_ONCE(rdev->flags) & unfit || mp_is_gone(rdev))
-			continue;
-		rdev->raid_disk = slot;
-		return;
-	}
-}
-
-/*
- * Leave out devices whose slots do not exist, and those that are gone.  A spare takes the
- * slot of a device that is gone.  This comes before mp_check_path(), which looks at the slots
- * of all other devices.
- */
-static void mp_leave_out_devices(struct mddev *mddev)
-{
-	struct md_rdev *rdev;
-	int slot;
-
-	/* 6.1 numbers all devices that it finds: these are spares. */
-	rdev_for_each(rdev, mddev)
-		if (rdev->raid_disk >= mddev->raid_disks)
-			mp_make_spare(rdev);
-
-	rdev_for_each(rdev, mddev) {
-		slot = rdev->raid_disk;
-		if (slot < 0 || test_bit(Faulty, &rdev->flags) || !mp_is_gone(rdev))
-			continue;
-		pr_warn("md/multipath:%s: %pg is gone: array started without it\n",
-			mdname(mddev), rdev->bdev);
-		mp_make_spare(rdev);
-		/* md core then writes no superblock to it. */
-		set_bit(Faulty, &rdev->flags);
-		mp_fill_from_spares(mddev, slot);
-	}
-}
-
 /* Put the paths that md core has gathered into their slots. */
 static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 {

@@ -82,6 +82,9 @@ static inline struct md_rdev *mp_sole_superblock_writer(struct mddev *mddev)
 #define MP_NO_PATH_RETRY	30
 #define MP_MAX_NO_PATH_RETRY	1000000
 
+/* How long a path stays suspect at most, in jiffies (R14). */
+#define MP_SUSPECT_LIMIT	(5 * HZ)
+
 /* How a bio is sent to the lower driver: see struct mp_io. */
 enum mp_kind {
 	MP_IN_PLACE,
@@ -649,6 +652,28 @@ void mp_query_access_soon(struct mp_path *path);
  */
 void mp_suspect_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
 
+/**
+ * mp_set_inactive() - use a path, unless it is inactive or suspect
+ * @path: the path
+ * @decided: it is not suspect any more
+ *
+ * Context: process context, in an RCU section.
+ */
+void mp_set_inactive(struct mp_path *path, bool decided);
+
+/* How long the path may remain suspect, in jiffies; 0: no longer. */
+unsigned long mp_suspect_left(const struct mp_path *path);
+
+/**
+ * mp_decide_on_suspect() - fail a path that is suspect or gone
+ * @path: the path; the last live one does not fail, and is in use again
+ * @rdev: its rdev
+ * @explained: its ALUA state has explained the error, so it does not fail
+ *
+ * Context: process context, in an RCU section.
+ */
+void mp_decide_on_suspect(struct mp_path *path, struct md_rdev *rdev, bool explained);
+
 /* A snapshot: the path may fail or be removed at any time after it. */
 bool mp_path_is_live(struct mp_path *path);
 
@@ -820,6 +845,18 @@ enum mp_probe_state mp_check_disk(struct mp_path *path);
  * both after a line in the log.
  */
 int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool query);
+
+/**
+ * mp_leave_out_devices() - leave out devices that cannot be paths when the array starts
+ * @mddev: the array; md core has bound its devices
+ *
+ * These are devices whose slots do not exist, which become spares, and devices that are gone,
+ * which become Faulty.  A spare takes the slot of a device that is gone.  This comes before
+ * mp_check_path(), which looks at the slots of all other devices.
+ *
+ * Context: process context; reconfig_mutex held.
+ */
+void mp_leave_out_devices(struct mddev *mddev);
 
 /**
  * mp_check_path() - check that a device can be a path of the array

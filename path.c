@@ -321,6 +321,42 @@ void mp_suspect_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason 
 		mp_fail_path(path, rdev, reason);
 }
 
+void mp_set_inactive(struct mp_path *path, bool decided)
+{
+	struct mp_conf *conf = path->conf;
+	bool was, inactive;
+
+	/* pairs with mp_set_suspect() */
+	spin_lock_irq(&conf->lock);
+	if (decided)
+		WRITE_ONCE(path->suspect_reason, MP_NO_REASON);
+	was = test_bit(MP_INACTIVE, &path->demerits);
+	inactive = path->suspect_reason || (path->access & BIT(MP_INACTIVE));
+	assign_bit(MP_INACTIVE, &path->demerits, inactive);	/* pairs with mp_rank() */
+	spin_unlock_irq(&conf->lock);
+
+	if (was && !inactive && READ_ONCE(conf->state) != MP_WORKING) {
+		WRITE_ONCE(conf->probe_soon, true);	/* pairs with mp_probe_again() */
+		md_wakeup_thread(conf->retry_thread);
+	}
+}
+
+unsigned long mp_suspect_left(const struct mp_path *path)
+{
+	unsigned long until = READ_ONCE(path->suspect_since) + MP_SUSPECT_LIMIT;
+
+	return time_before(jiffies, until) ? until - jiffies : 0;
+}
+
+void mp_decide_on_suspect(struct mp_path *path, struct md_rdev *rdev, bool explained)
+{
+	enum mp_reason reason = READ_ONCE(path->suspect_reason);
+
+	if (!explained)
+		mp_fail_path(path, rdev, reason ? reason : MP_PROBE_ERROR);
+	mp_set_inactive(path, true);
+}
+
 bool mp_path_is_live(struct mp_path *path)
 {
 	struct md_rdev *rdev;

@@ -47,9 +47,6 @@
 /* How often a path without a handler is checked for one, in jiffies. */
 #define MP_ATTACH_INTERVAL	(30 * HZ)
 
-/* How long a path stays suspect at most, in jiffies. */
-#define MP_SUSPECT_LIMIT	(5 * HZ)
-
 /* The time between two queries of a suspect path that could not be sent, in jiffies. */
 #define MP_SUSPECT_RETRY	(HZ / 10 + 1)
 
@@ -559,27 +556,6 @@ static const char *mp_access_name(unsigned long demerits)
 						 "active/optimized";
 }
 
-/* Use the path, unless it is inactive or suspect.  @decided: it is not suspect any more. */
-static void mp_set_inactive(struct mp_path *path, bool decided)
-{
-	struct mp_conf *conf = path->conf;
-	bool was, inactive;
-
-	/* pairs with mp_set_suspect() */
-	spin_lock_irq(&conf->lock);
-	if (decided)
-		WRITE_ONCE(path->suspect_reason, MP_NO_REASON);
-	was = test_bit(MP_INACTIVE, &path->demerits);
-	inactive = path->suspect_reason || (path->access & BIT(MP_INACTIVE));
-	assign_bit(MP_INACTIVE, &path->demerits, inactive);	/* pairs with mp_rank() */
-	spin_unlock_irq(&conf->lock);
-
-	if (was && !inactive && READ_ONCE(conf->state) != MP_WORKING) {
-		WRITE_ONCE(conf->probe_soon, true);	/* pairs with mp_probe_again() */
-		md_wakeup_thread(conf->retry_thread);
-	}
-}
-
 /* Have bios follow the path's access state.  Returns false if the state is unchanged. */
 static bool mp_set_access(struct mp_path *path, const struct md_rdev *rdev, unsigned long access)
 {
@@ -593,27 +569,6 @@ static bool mp_set_access(struct mp_path *path, const struct md_rdev *rdev, unsi
 		pr_info_ratelimited("md/multipath:%s: path %pg: target port is in ALUA state %s\n",
 				    mdname(path->conf->mddev), rdev->bdev, mp_access_name(access));
 	return changed;
-}
-
-/* How long the path may remain suspect, in jiffies; 0: no longer. */
-static unsigned long mp_suspect_left(const struct mp_path *path)
-{
-	unsigned long until = READ_ONCE(path->suspect_since) + MP_SUSPECT_LIMIT;
-
-	return time_before(jiffies, until) ? until - jiffies : 0;
-}
-
-/*
- * Fail a path that is suspect or gone, unless its state has explained the error.  The last
- * live path does not fail, and is in use again.
- */
-static void mp_decide_on_suspect(struct mp_path *path, struct md_rdev *rdev, bool explained)
-{
-	enum mp_reason reason = READ_ONCE(path->suspect_reason);
-
-	if (!explained)
-		mp_fail_path(path, rdev, reason ? reason : MP_PROBE_ERROR);
-	mp_set_inactive(path, true);
 }
 
 /*
