@@ -475,6 +475,9 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 				mdname(mddev), rdev->bdev, rdev->raid_disk);
 			return -EINVAL;
 		}
+		err = mp_create_tracker(path, rdev->bdev);
+		if (err)
+			return err;
 		mp_cached_disk(rdev->bdev, &path->disk);
 		mp_fill_slot(conf, path, rdev, !test_bit(Faulty, &rdev->flags));
 		path->notified_live = mp_rdev_live(rdev);
