@@ -30,8 +30,8 @@
  * The life of a path (path.c, probe.c):
  *
  *   live (In_sync) --error of I/O, probe or superblock write--> failed (Faulty)
- *   failed --a probe succeeds (R11, R12)--> live
  *   live --mdadm --fail--> failed, until the administrator reinstates it
+ *   failed --a probe succeeds (R11, R12)--> live
  *   failed --mdadm --remove, or its device is gone--> out of the array
  *   a device --mdadm --add--> live
  *

@@ -237,7 +237,7 @@ struct mp_path {
 	struct work_struct	submit_work;	/* mp_submit_work() */
 	struct llist_head	to_submit;	/* mp_io; the retry thread adds, the work takes */
 
-	enum mp_probe_state	probe_state;	/* the owner of the fields below; release, acquire */
+	enum mp_probe_state	probe_state;	/* the owner of those below; release, acquire */
 	bool			probe_to_submit;	/* the retry thread sets, the work clears */
 	bool			probe_to_reinstate;	/* the path has failed */
 	bool			probe_read_failed;	/* check whether it is inactive */
@@ -519,8 +519,8 @@ static inline unsigned long mp_earlier(unsigned long a, unsigned long b)
 
 /*
  * What each file offers the others, the lowest file first: a file calls only functions of
- * the blocks above its own.  __mp_x() needs mp_conf::lock held.  Unless a comment says otherwise, a function does not sleep, and takes
- * at most mp_conf::lock.
+ * the blocks above its own.  __mp_x() needs mp_conf::lock held.  Unless a comment says
+ * otherwise, a function does not sleep, and takes at most mp_conf::lock.
  */
 
 /* -------- path.c: the state of a path and of the array, slots, uevents -------- */

@@ -3,8 +3,8 @@
  * The state of a path and of the array, slots, uevents
  *
  *   live (In_sync) --error of I/O, probe or superblock write--> failed (Faulty)
- *   failed --a probe succeeds (R11, R12)--> live
  *   live --mdadm --fail--> failed, until the administrator reinstates it
+ *   failed --a probe succeeds (R11, R12)--> live
  *   failed --mdadm --remove, or its device is gone--> out of the array
  *   a device --mdadm --add--> live
  *
