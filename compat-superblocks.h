@@ -230,8 +230,8 @@ static int mp_validate_return(struct kretprobe_instance *call, struct pt_regs *r
 #define MP_OF_MD	""
 #endif
 
-/* MP_PROBE(<function of md core>, <load or validate>) */
-#define MP_PROBE(function, what) (&(struct kretprobe) {		\
+/* MP_KRETPROBE(<function of md core>, <load or validate>) */
+#define MP_KRETPROBE(function, what) (&(struct kretprobe) {	\
 	.kp.symbol_name	= MP_OF_MD #function,			\
 	.entry_handler	= mp_##what##_entry,			\
 	.handler	= mp_##what##_return,			\
@@ -240,11 +240,11 @@ static int mp_validate_return(struct kretprobe_instance *call, struct pt_regs *r
 })
 
 static struct kretprobe *mp_probes[] = {
-	MP_PROBE(super_1_load, load),
-	MP_PROBE(super_1_validate, validate),
+	MP_KRETPROBE(super_1_load, load),
+	MP_KRETPROBE(super_1_validate, validate),
 #if defined(HAVE_SUPER_90_LOAD) && defined(HAVE_SUPER_90_VALIDATE)
-	MP_PROBE(super_90_load, load),
-	MP_PROBE(super_90_validate, validate),
+	MP_KRETPROBE(super_90_load, load),
+	MP_KRETPROBE(super_90_validate, validate),
 #endif
 };
 

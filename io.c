@@ -444,7 +444,7 @@ static void mp_suspect_ambiguous_paths(const struct mp_io *io)
 		if (!(io->ambiguous & BIT_ULL(path->slot)) || path == io->path || !rdev)
 			continue;
 		/* pairs with mp_fill_slot() */
-		if ((s32)(READ_ONCE(path->joined) - io->generation) <= 0)
+		if ((s32)(READ_ONCE(path->live_generation) - io->generation) <= 0)
 			mp_suspect_path(path, rdev, MP_FAILED_OVER);
 	}
 	rcu_read_unlock();
@@ -679,7 +679,7 @@ static void mp_submit(struct mp_io *io)
 	bio->bi_iter.bi_sector = sector + rdev->data_offset;
 	bio->bi_end_io = mp_end_io;
 	bio->bi_private = io;
-	if (unlikely(io->no_failfast || mp_is_last_path(io->conf)))	/* R3 */
+	if (unlikely(io->no_failfast || mp_one_path_left(io->conf)))	/* R3 */
 		io->no_failfast = true;
 	else
 		bio->bi_opf |= mp_failfast(bio);
@@ -795,7 +795,7 @@ struct mp_path *mp_take_retry_path(struct mp_io *io)
 	struct mp_conf *conf = io->conf;
 	struct mp_path *path = mp_take_path(conf, io->tried, &io->ticket, &conf->halted);
 
-	if (path || io->no_failfast || !mp_is_last_path(conf))
+	if (path || io->no_failfast || !mp_one_path_left(conf))
 		return path;
 
 	path = mp_take_path(conf, 0, &io->ticket, &conf->halted);

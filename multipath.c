@@ -196,7 +196,7 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 	struct mp_path *path;
 	int err;
 
-	path = mp_free_slot(conf, rdev);
+	path = mp_find_slot(conf, rdev);
 	if (!path)
 		return -EEXIST;
 	if (test_bit(Faulty, &rdev->flags)) {

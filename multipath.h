@@ -199,7 +199,7 @@ struct mp_path {
 	atomic_t		depth;		/* bios in flight, with policy queue-depth */
 	struct mp_conf		*conf;		/* fixed */
 	unsigned int		slot;		/* fixed: the index in mp_conf::paths */
-	u32			joined;		/* lock; generation when it went live; peeked */
+	u32			live_generation; /* lock; generation when it went live; peeked */
 
 	/* The life of a failed path.  lock; peeked. */
 	bool			auto_reinstate;	/* a probe may reinstate it (R11) */
@@ -241,7 +241,7 @@ struct mp_path {
 	bool			probe_to_submit;	/* the retry thread sets, the work clears */
 	bool			probe_to_reinstate;	/* the path has failed */
 	bool			probe_read_failed;	/* check whether it is inactive */
-	u32			probe_joined;	/* mp_path::joined when it was started */
+	u32			probe_generation; /* mp_path::live_generation when it started */
 	unsigned int		probe_place;	/* which place of the disk it reads */
 	u8			probe_ticket;	/* for mp_put_path() */
 	struct page		*probe_page;
@@ -253,7 +253,7 @@ struct mp_path {
 enum mp_tracker_state {
 	MP_TRACKER_IDLE,	/* access_work */
 	MP_TRACKER_BUSY,	/* attach_work, or the lower driver with a command */
-	MP_TRACKER_ANSWERED,	/* access_work: the command has ended */
+	MP_TRACKER_COMPLETED,	/* access_work: the command has ended */
 };
 
 /*
@@ -272,8 +272,8 @@ struct mp_tracker {
 	bool			refreshed;	/* the handler has queried the state once */
 	unsigned int		tries;		/* of the query */
 	int			result;		/* of the command */
-	unsigned long		answered_at;	/* jiffies */
-	u32			joined;		/* mp_path::joined when the command was sent */
+	unsigned long		completed_at;	/* jiffies */
+	u32			live_generation; /* mp_path::live_generation at the command */
 	bool			decides;	/* the path was suspect when it was sent */
 };
 
@@ -403,7 +403,7 @@ static inline struct md_rdev *mp_rdev(const struct mp_path *path)
 }
 
 /* A snapshot: a path may fail or go live at any time after it. */
-static inline bool mp_is_last_path(const struct mp_conf *conf)
+static inline bool mp_one_path_left(const struct mp_conf *conf)
 {
 	return READ_ONCE(conf->nr_live) <= 1;	/* pairs with __mp_count_paths() */
 }
@@ -709,7 +709,7 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rd
 		  bool in_sync);
 
 /**
- * mp_free_slot() - find a slot for a new path
+ * mp_find_slot() - find a slot for a new path
  * @conf: the array
  * @rdev: the path; its raid_disk, if not -1, is the only slot that will do
  *
@@ -717,7 +717,7 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rd
  *
  * Return: the slot, preferably the one that the path had before; NULL if none is free.
  */
-struct mp_path *mp_free_slot(struct mp_conf *conf, const struct md_rdev *rdev);
+struct mp_path *mp_find_slot(struct mp_conf *conf, const struct md_rdev *rdev);
 
 /* mp_conf::uevent_work: send the uevents that are due.  Sleeps. */
 void mp_uevent_work(struct work_struct *work);
@@ -1071,7 +1071,7 @@ enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path);
 void mp_fail_down_path(struct mp_conf *conf);
 
 /* While no path works: probe all live paths, if probe_interval is over.  The retry thread's. */
-void mp_probe_again(struct mp_conf *conf);
+void mp_probe_live_paths(struct mp_conf *conf);
 
 /* The earlier of @until and the time of the next reinstatement probe, in jiffies. */
 unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until);

@@ -50,7 +50,7 @@ void __mp_count_paths(struct mp_conf *conf)
 		if (rdev && mp_rdev_live(rdev))
 			live++;
 	}
-	/* pairs with mp_is_last_path() */
+	/* pairs with mp_one_path_left() */
 	WRITE_ONCE(conf->nr_live, live);
 	conf->mddev->degraded = conf->nr_paths - live;
 }
@@ -108,7 +108,7 @@ void __mp_set_state(struct mp_conf *conf, enum mp_state state)
  * A path goes live.  Nothing that was known or suspected of it before counts any more: the
  * caller has just found out whether it is @inactive, and its ALUA state is queried next.
  * (MP_NON_OPTIMISED stays until then.  It is a preference, and never keeps a path unused.)
- * An access state that was queried before is void, because joined changes.
+ * An access state that was queried before is void, because live_generation changes.
  */
 static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev, bool inactive)
 {
@@ -122,7 +122,7 @@ static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev, bool inact
 	assign_bit(MP_INACTIVE, &path->demerits, inactive);
 	WRITE_ONCE(conf->generation, conf->generation + 1);
 	/* pairs with mp_suspect_ambiguous_paths(), mp_handle_result() */
-	WRITE_ONCE(path->joined, conf->generation);
+	WRITE_ONCE(path->live_generation, conf->generation);
 	clear_bit(Faulty, &rdev->flags);
 	set_bit(In_sync, &rdev->flags);
 	__mp_count_paths(conf);
@@ -242,7 +242,7 @@ void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason rea
 
 	if (!mp_rdev_live(rdev))
 		return;
-	if (mp_is_last_path(conf)) {
+	if (mp_one_path_left(conf)) {
 		mp_request_probe(path);
 		return;
 	}
@@ -336,7 +336,7 @@ void mp_set_inactive(struct mp_path *path, bool decided)
 	spin_unlock_irq(&conf->lock);
 
 	if (was && !inactive && READ_ONCE(conf->state) != MP_WORKING) {
-		WRITE_ONCE(conf->probe_soon, true);	/* pairs with mp_probe_again() */
+		WRITE_ONCE(conf->probe_soon, true);	/* pairs with mp_probe_live_paths() */
 		md_wakeup_thread(conf->retry_thread);
 	}
 }
@@ -459,7 +459,7 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rd
 	md_wakeup_thread(conf->retry_thread);
 }
 
-struct mp_path *mp_free_slot(struct mp_conf *conf, const struct md_rdev *rdev)
+struct mp_path *mp_find_slot(struct mp_conf *conf, const struct md_rdev *rdev)
 {
 	int wish = rdev->raid_disk >= 0 ? rdev->raid_disk : rdev->saved_raid_disk;
 	struct mp_path *path;

@@ -82,7 +82,7 @@ static sector_t mp_probe_sector(struct mp_path *path, unsigned int place)
 }
 
 /* Hand a probe back.  Any context.  The retry thread may reuse the probe after the store. */
-static void mp_probe_is_back(struct mp_path *path, enum mp_probe_state result)
+static void mp_return_probe(struct mp_path *path, enum mp_probe_state result)
 {
 	struct mp_conf *conf = path->conf;
 	u8 ticket = path->probe_ticket;
@@ -116,7 +116,7 @@ static void mp_probe_end(struct bio *bio)
 	if (bio->bi_status)
 		WRITE_ONCE(path->last_error, bio->bi_status);
 	bio_uninit(bio);
-	mp_probe_is_back(path, result);
+	mp_return_probe(path, result);
 }
 
 /*
@@ -131,7 +131,7 @@ void mp_check_work(struct work_struct *work)
 	enum mp_probe_state result = mp_check_disk(path);
 
 	memalloc_noreclaim_restore(flags);
-	mp_probe_is_back(path, result);
+	mp_return_probe(path, result);
 }
 
 /* Check which disk a path leads to: one that responds, or one that may be inactive. */
@@ -160,7 +160,7 @@ bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate)
 	path->probe->bi_private = path;
 	path->probe_place = place;
 	path->probe_to_reinstate = to_reinstate;
-	path->probe_joined = READ_ONCE(path->joined);
+	path->probe_generation = READ_ONCE(path->live_generation);
 	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
 	path->probe_to_submit = true;	/* queue_work() makes it visible to the work */
 	queue_work(path->submit_wq, &path->submit_work);
@@ -258,7 +258,7 @@ static void mp_apply_probe_result(struct mp_conf *conf, struct mp_path *path,
 	rcu_read_lock();
 	rdev = rcu_dereference(path->rdev);
 	/* pairs with mp_fill_slot() */
-	if (rdev && READ_ONCE(path->joined) == path->probe_joined) {
+	if (rdev && READ_ONCE(path->live_generation) == path->probe_generation) {
 		if (path->probe_to_reinstate)
 			mp_apply_reinstate_probe(conf, path, rdev, result);
 		else if (result == MP_PROBE_OK && READ_ONCE(conf->state) != MP_WORKING)
@@ -341,7 +341,7 @@ void mp_fail_down_path(struct mp_conf *conf)
 	mp_apply_probe_result(conf, path, MP_PROBE_FAILED);
 }
 
-void mp_probe_again(struct mp_conf *conf)
+void mp_probe_live_paths(struct mp_conf *conf)
 {
 	struct mp_path *path;
 

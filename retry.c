@@ -268,7 +268,7 @@ static void mp_cancel_verify(struct mp_conf *conf)
 }
 
 /* Whether the ALUA state of any path is known. */
-static bool mp_has_access(const struct mp_conf *conf)
+static bool mp_any_has_access(const struct mp_conf *conf)
 {
 	struct mp_path *path;
 
@@ -287,7 +287,7 @@ static bool mp_wants_another_round(const struct mp_io *io)
 {
 	if (io->second_round)
 		return io->path_error && !mp_is_overdue(io);
-	return io->path_error || mp_has_access(io->conf);
+	return io->path_error || mp_any_has_access(io->conf);
 }
 
 /* verify_path works, so the bios' errors are not the path's (R1). */
@@ -355,7 +355,7 @@ static void mp_wait_for_path(struct mp_conf *conf)
 	mp_check_deadline(conf);
 	if (READ_ONCE(conf->state) == MP_GIVEN_UP)
 		mp_fail_waiting(conf);
-	mp_probe_again(conf);
+	mp_probe_live_paths(conf);
 }
 
 /* Retry, once a second, the bios whose path works for probes but not for them (R1). */
@@ -367,7 +367,7 @@ static void mp_release_paced(struct mp_conf *conf)
 }
 
 /* The time until the thread has to run although nothing wakes it, in jiffies. */
-static unsigned long mp_next_look(const struct mp_conf *conf)
+static unsigned long mp_next_wakeup(const struct mp_conf *conf)
 {
 	enum mp_state state = READ_ONCE(conf->state);
 	int seconds = READ_ONCE(conf->no_path_retry);
@@ -434,7 +434,7 @@ void mp_retry_thread(struct md_thread *thread)
 	if (READ_ONCE(conf->blocked) && !mp_is_crowded(conf))
 		mp_update_blocked(conf);
 	mp_wake_submitters(conf);
-	thread->timeout = all ? mp_next_look(conf) : MP_POLL;
+	thread->timeout = all ? mp_next_wakeup(conf) : MP_POLL;
 }
 
 void mp_set_no_path_retry(struct mp_conf *conf, int seconds)

@@ -479,9 +479,9 @@ static enum rq_end_io_ret mp_query_end(struct request *rq, blk_status_t status,
 
 	rcu_read_lock();
 	tracker->result = mp_request_result(rq, status);
-	tracker->answered_at = jiffies;
+	tracker->completed_at = jiffies;
 	/* pairs with mp_access_work() */
-	smp_store_release(&tracker->state, MP_TRACKER_ANSWERED);
+	smp_store_release(&tracker->state, MP_TRACKER_COMPLETED);
 	mp_run_tracker(tracker, msecs_to_jiffies(MP_ACCESS_SETTLE));
 	mp_put_tracker(tracker);
 	rcu_read_unlock();
@@ -556,7 +556,7 @@ static const char *mp_access_name(unsigned long demerits)
 						 "active/optimized";
 }
 
-/* Have bios follow the path's access state.  Returns false if the state is unchanged. */
+/* Have bios follow the path's ALUA state.  Returns false if the state is unchanged. */
 static bool mp_set_access(struct mp_path *path, const struct md_rdev *rdev, unsigned long access)
 {
 	bool changed = access != path->access;
@@ -625,7 +625,7 @@ static void mp_handle_result(struct mp_tracker *tracker, long result)
 	rcu_read_lock();
 	rdev = mp_tracked_rdev(tracker, &path);
 	/* pairs with __mp_set_live() */
-	if (rdev && READ_ONCE(path->joined) == tracker->joined) {
+	if (rdev && READ_ONCE(path->live_generation) == tracker->live_generation) {
 		mp_apply_access(path, rdev, result, tracker->decides);
 		next = mp_next_query(path, result);
 		activate = result > 0 && (result & BIT(MP_INACTIVE)) &&
@@ -653,7 +653,7 @@ static void mp_start_query(struct mp_tracker *tracker)
 	rdev = mp_tracked_rdev(tracker, &path);
 	if (path) {
 		WRITE_ONCE(path->has_access, has_handler);	/* pairs with mp_set_suspect() */
-		tracker->joined = READ_ONCE(path->joined);
+		tracker->live_generation = READ_ONCE(path->live_generation);
 		tracker->decides = READ_ONCE(path->suspect_reason);	/* likewise */
 	}
 	rcu_read_unlock();
@@ -672,7 +672,7 @@ static void mp_start_query(struct mp_tracker *tracker)
 
 static void mp_end_query(struct mp_tracker *tracker)
 {
-	unsigned long settled = tracker->answered_at + msecs_to_jiffies(MP_ACCESS_SETTLE);
+	unsigned long settled = tracker->completed_at + msecs_to_jiffies(MP_ACCESS_SETTLE);
 	int result = tracker->result;
 
 	/* If states have changed, the handler has just been notified, and queries them. */
@@ -770,7 +770,7 @@ static void mp_access_work(struct work_struct *work)
 		mp_check_suspect(tracker);
 	else if (!has_path)
 		mp_release_scsi_device(tracker);
-	else if (state == MP_TRACKER_ANSWERED)
+	else if (state == MP_TRACKER_COMPLETED)
 		mp_end_query(tracker);
 	else
 		mp_start_query(tracker);
