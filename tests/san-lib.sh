@@ -1,0 +1,318 @@
+# Helpers for tests with real SAN transports; source tests/lib.sh first.  LIO is the target, on the
+# same machine.  For each path, a pair of virtual network interfaces leads there: a wire.
+# shellcheck shell=bash
+
+TARGET=/sys/kernel/config/target
+IQN=iqn.2026-11.org.example:disk
+
+# ---------------------------------------------------------------------------
+# The disk
+
+# make_lio_disk <size>: /dev/ram0 as a disk of LIO
+make_lio_disk() {
+	local disk=$TARGET/core/iblock_0/disk
+	make_ram_disks 1 "$1"
+	modprobe sd_mod
+	modprobe target_core_mod
+	mount_configfs
+	defer rmdir "$disk" "${disk%/*}"
+	mkdir -p "$disk"
+	echo udev_path=/dev/ram0 >"$disk/control"
+	echo 1 >"$disk/enable"
+	echo md-multipath-test >"$disk/wwn/vpd_unit_serial"
+}
+
+# make_lun <folder of a target port group>
+make_lun() {
+	mkdir -p "$1/lun/lun_0"
+	ln --symbolic "$TARGET/core/iblock_0/disk" "$1/lun/lun_0/disk"
+}
+
+# remove_port_group <its folder>, and its target
+remove_port_group() {
+	rm "$1/lun/lun_0/disk"
+	rmdir "$1/lun/lun_0" "$1" "${1%/*}"
+}
+
+# cut_wire <number>: the wire goes silent.  iSCSI is not told, as when a switch fails.  Fibre
+# Channel sees the link go down, as when a cable is pulled.
+cut_wire() {
+	${NAMESPACE:+nsenter --net=/run/netns/$NAMESPACE} ip link set "target$1" down
+}
+
+mend_wire() {
+	${NAMESPACE:+nsenter --net=/run/netns/$NAMESPACE} ip link set "target$1" up
+}
+
+# ---------------------------------------------------------------------------
+# iSCSI.  The target is in a network namespace, because the kernel does not send packets between
+# two of its own addresses over a wire.
+
+NAMESPACE=
+
+# needs_for_iscsi, for requires()
+needs_for_iscsi() {
+	local module program
+	for module in iscsi_target_mod target_core_iblock iscsi_tcp veth brd; do
+		have_module "$module"
+	done
+	for program in iscsid iscsiadm ip nsenter; do
+		have_program "$program"
+	done
+}
+
+# lay_iscsi_wires <number>: create the namespace "target" and wires to it, with the addresses 10.0.N.1
+# here and 10.0.N.2 there.
+lay_iscsi_wires() {
+	local n
+	defer remove_module veth
+	NAMESPACE=target
+	defer ip netns delete target
+	ip netns add target
+	ip -n target link set lo up
+	for ((n = 1; n <= $1; n++)); do
+		ip link add "wire$n" type veth peer name "target$n" netns target
+		ip address add "10.0.$n.1/24" dev "wire$n"
+		ip link set "wire$n" up
+		ip -n target address add "10.0.$n.2/24" dev "target$n"
+		ip -n target link set "target$n" up
+	done
+}
+
+remove_iscsi_target() {
+	local group=$TARGET/iscsi/$IQN/tpgt_1
+	echo 0 >"$group/enable"
+	rmdir "$group"/np/*
+	remove_port_group "$group"
+	rmdir "$TARGET/iscsi"
+}
+
+# make_iscsi_target <number of portals>: portal N listens at the target's end of wire N
+make_iscsi_target() {
+	local n group=$TARGET/iscsi/$IQN/tpgt_1
+	defer remove_module iscsi_target_mod
+	modprobe iscsi_target_mod
+	defer remove_iscsi_target
+	make_lun "$group"
+	echo 0 >"$group/attrib/authentication"
+	echo 1 >"$group/attrib/generate_node_acls"
+	echo 0 >"$group/attrib/demo_mode_write_protect"
+	for ((n = 1; n <= $1; n++)); do
+		# A portal's socket is in the namespace of the program that creates its folder.
+		# ip netns exec would mount another /sys.
+		nsenter --net=/run/netns/target mkdir "$group/np/10.0.$n.2:3260"
+	done
+	echo 1 >"$group/enable"
+}
+
+start_iscsid() {
+	mkdir -p /run/lock
+	modprobe iscsi_tcp
+	defer stop_iscsid
+	iscsid
+	wait_for run_quietly iscsiadm --mode discovery --type sendtargets --portal 10.0.1.2
+}
+
+stop_iscsid() {
+	iscsiadm --kill 0 || :
+	wait_for no_iscsid
+	rm -rf /var/lib/iscsi/nodes /var/lib/iscsi/send_targets
+	remove_module iscsi_tcp
+}
+
+no_iscsid() {
+	! pgrep --exact iscsid
+}
+
+# log_in <number>, log_out <number>: the session over this wire
+log_in() {
+	run_quietly iscsiadm --mode node --targetname "$IQN" --portal "10.0.$1.2:3260" --login
+	wait_for disk_of_wire "$1"
+	wait_for_udev
+	PATHS[$1 - 1]=/dev/$(disk_of_wire "$1")
+}
+
+log_out() {
+	iscsiadm --mode node --targetname "$IQN" --portal "10.0.$1.2:3260" --logout
+}
+
+log_out_if_in() {
+	[[ -z $(session_of_wire "$1") ]] || log_out "$1"
+}
+
+# session_of_wire <number>: print the session's folder in sysfs
+session_of_wire() {
+	local connection address
+	for connection in /sys/class/iscsi_connection/connection*; do
+		read -r address 2>/dev/null <"$connection/persistent_address" || continue
+		[[ $address != "10.0.$1.2" ]] || {
+			connection=${connection##*/connection}
+			echo "/sys/class/iscsi_session/session${connection%%:*}"
+			return
+		}
+	done
+}
+
+# disk_of_wire <number>: print the name of its disk, or fail
+disk_of_wire() {
+	local disk session
+	session=$(session_of_wire "$1")
+	[[ -n $session ]] || return
+	disk=$(compgen -G "$session/device/target*/*/block/*") && echo "${disk##*/}"
+}
+
+# make_iscsi_paths <number> <size>: one disk over this number of wires: PATHS.  Path N - 1 is on
+# wire N.
+make_iscsi_paths() {
+	local n
+	make_lio_disk "$2"
+	lay_iscsi_wires "$1"
+	make_iscsi_target "$1"
+	start_iscsid
+	PATHS=()
+	for ((n = 1; n <= $1; n++)); do
+		defer log_out_if_in "$n"
+		log_in "$n"
+	done
+}
+
+# recovery_tmo <number>: print the timeout of the session over this wire
+recovery_tmo() {
+	cat "$(session_of_wire "$1")/recovery_tmo"
+}
+
+# ---------------------------------------------------------------------------
+# Fibre Channel over Ethernet, without a switch (VN2VN).  Initiator N is wireN, target N is targetN.
+
+# needs_for_fc, for requires()
+needs_for_fc() {
+	local module
+	for module in fcoe tcm_fc target_core_iblock veth brd; do
+		have_module "$module"
+	done
+	have_program ip
+}
+
+# port_name <wire|target> <number>: print the WWPN that fcoe makes of the interface's address
+port_name() {
+	local end=01
+	[[ $1 == wire ]] || end=02
+	echo "20:00:02:00:00:00:0$2:$end"
+}
+
+# lay_fc_wires <number>: the links stay down, because libfcoe crashes if a packet arrives while it
+# creates a port
+lay_fc_wires() {
+	local n end
+	NAMESPACE=
+	defer remove_module veth
+	defer remove_module fcoe
+	modprobe fcoe
+	for ((n = 1; n <= $1; n++)); do
+		defer ip link delete "wire$n"
+		ip link add "wire$n" type veth peer name "target$n"
+		for end in wire target; do
+			ip link set "$end$n" address "$(port_name "$end" "$n" | cut --characters=7-)"
+			defer destroy_fc_port "$end$n"
+			echo "$end$n" >/sys/module/libfcoe/parameters/create_vn2vn
+		done
+	done
+}
+
+destroy_fc_port() {
+	echo "$1" >/sys/module/libfcoe/parameters/destroy
+}
+
+remove_fc_target() {
+	local group
+	group=$TARGET/fc/$(port_name target "$1")/tpgt_1
+	rm "$group"/acls/*/lun_0/lun
+	rmdir "$group"/acls/*/lun_0 "$group"/acls/*
+	remove_port_group "$group"
+}
+
+# make_fc_target <number>: it must exist before the initiator logs in
+make_fc_target() {
+	local group access
+	group=$TARGET/fc/$(port_name target "$1")/tpgt_1
+	access=$group/acls/$(port_name wire "$1")/lun_0
+	defer remove_fc_target "$1"
+	make_lun "$group"
+	mkdir -p "$access"
+	ln --symbolic "$group/lun/lun_0" "$access/lun"
+}
+
+# make_fc_paths <number> <size>: one disk over this number of wires: PATHS.  Path N - 1 is on
+# wire N.
+make_fc_paths() {
+	local n
+	make_lio_disk "$2"
+	lay_fc_wires "$1"
+	defer remove_module tcm_fc
+	modprobe tcm_fc
+	defer rmdir "$TARGET/fc"
+	mkdir -p "$TARGET/fc"
+	PATHS=()
+	for ((n = 1; n <= $1; n++)); do
+		make_fc_target "$n"
+		ip link set "target$n" up
+		ip link set "wire$n" up
+	done
+	for ((n = 1; n <= $1; n++)); do
+		wait_for fc_disk_of_wire "$n"
+		wait_for_udev
+		PATHS+=("/dev/$(fc_disk_of_wire "$n")")
+	done
+}
+
+# fc_disk_of_wire <number>: print the name of its disk, or fail
+fc_disk_of_wire() {
+	local disk
+	disk=$(compgen -G "/sys/class/net/wire$1/ctlr_*/host*/rport-*/target*/*/block/*") &&
+		echo "${disk##*/}"
+}
+
+# remote_port <number>: print the folder of the port that the initiator of this wire sees
+remote_port() {
+	compgen -G "/sys/class/net/wire$1/ctlr_*/host*/rport-*/fc_remote_ports/rport-*"
+}
+
+# port_time <number> <fast_io_fail_tmo|dev_loss_tmo>
+port_time() {
+	cat "$(remote_port "$1")/$2"
+}
+
+# ---------------------------------------------------------------------------
+# The package's rule and helper for the timeouts
+
+# install_timeouts [line of the settings]...: the package's rule and helper; without lines, its
+# settings
+install_timeouts() {
+	local rules=/run/udev/rules.d/65-md-multipath.rules lib=/usr/lib/md-multipath
+	mkdir -p "$lib"
+	defer udevadm control --reload
+	defer rm -r "$lib" "$rules" /etc/md-multipath.conf
+	cp packaging/path-came packaging/set-timeouts "$lib"
+	cp packaging/md-multipath.rules "$rules"
+	settings "$@"
+	udevadm control --reload
+}
+
+settings() {
+	if [[ $# -eq 0 ]]; then
+		cp packaging/md-multipath.conf /etc/md-multipath.conf
+	else
+		printf '%s\n' "$@" >/etc/md-multipath.conf
+	fi
+}
+
+# Print what the helper has logged since the test began.
+timeouts_log() {
+	dmesg | awk '/ md-multipath test / { words = "" }
+		/ md-multipath: / { sub(/.* md-multipath: /, ""); words = words $0 "\n" }
+		END { printf "%s", words }'
+}
+
+count_in_log() {
+	timeouts_log | grep --count --extended-regexp "$1" || :
+}
