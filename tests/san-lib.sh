@@ -2,7 +2,7 @@
 # same machine.  For each path, a pair of virtual network interfaces leads there: a wire.
 # shellcheck shell=bash
 
-TARGET=/sys/kernel/config/target
+LIO=/sys/kernel/config/target
 IQN=iqn.2026-11.org.example:disk
 
 # ---------------------------------------------------------------------------
@@ -10,7 +10,7 @@ IQN=iqn.2026-11.org.example:disk
 
 # make_lio_disk <size>: /dev/ram0 as a disk of LIO
 make_lio_disk() {
-	local disk=$TARGET/core/iblock_0/disk
+	local disk=$LIO/core/iblock_0/disk
 	make_ram_disks 1 "$1"
 	modprobe sd_mod
 	modprobe target_core_mod
@@ -25,7 +25,7 @@ make_lio_disk() {
 # make_lun <folder of a target port group>
 make_lun() {
 	mkdir -p "$1/lun/lun_0"
-	ln --symbolic "$TARGET/core/iblock_0/disk" "$1/lun/lun_0/disk"
+	ln --symbolic "$LIO/core/iblock_0/disk" "$1/lun/lun_0/disk"
 }
 
 # remove_port_group <its folder>, and its target
@@ -80,16 +80,16 @@ lay_iscsi_wires() {
 }
 
 remove_iscsi_target() {
-	local group=$TARGET/iscsi/$IQN/tpgt_1
+	local group=$LIO/iscsi/$IQN/tpgt_1
 	echo 0 >"$group/enable"
 	rmdir "$group"/np/*
 	remove_port_group "$group"
-	rmdir "$TARGET/iscsi"
+	rmdir "$LIO/iscsi"
 }
 
 # make_iscsi_target <number of portals>: portal N listens at the target's end of wire N
 make_iscsi_target() {
-	local n group=$TARGET/iscsi/$IQN/tpgt_1
+	local n group=$LIO/iscsi/$IQN/tpgt_1
 	defer remove_module iscsi_target_mod
 	modprobe iscsi_target_mod
 	defer remove_iscsi_target
@@ -225,7 +225,7 @@ destroy_fc_port() {
 
 remove_fc_target() {
 	local group
-	group=$TARGET/fc/$(port_name target "$1")/tpgt_1
+	group=$LIO/fc/$(port_name target "$1")/tpgt_1
 	rm "$group"/acls/*/lun_0/lun
 	rmdir "$group"/acls/*/lun_0 "$group"/acls/*
 	remove_port_group "$group"
@@ -234,7 +234,7 @@ remove_fc_target() {
 # make_fc_target <number>: it must exist before the initiator logs in
 make_fc_target() {
 	local group access
-	group=$TARGET/fc/$(port_name target "$1")/tpgt_1
+	group=$LIO/fc/$(port_name target "$1")/tpgt_1
 	access=$group/acls/$(port_name wire "$1")/lun_0
 	defer remove_fc_target "$1"
 	make_lun "$group"
@@ -250,8 +250,8 @@ make_fc_paths() {
 	lay_fc_wires "$1"
 	defer remove_module tcm_fc
 	modprobe tcm_fc
-	defer rmdir "$TARGET/fc"
-	mkdir -p "$TARGET/fc"
+	defer rmdir "$LIO/fc"
+	mkdir -p "$LIO/fc"
 	PATHS=()
 	for ((n = 1; n <= $1; n++)); do
 		make_fc_target "$n"
@@ -285,8 +285,7 @@ port_time() {
 # ---------------------------------------------------------------------------
 # The package's rule and helper for the timeouts
 
-# install_timeouts [line of the settings]...: the package's rule and helper; without lines, its
-# settings
+# Install the package's rule, helper and settings.
 install_timeouts() {
 	local rules=/run/udev/rules.d/65-md-multipath.rules lib=/usr/lib/md-multipath
 	mkdir -p "$lib"
@@ -294,10 +293,11 @@ install_timeouts() {
 	defer rm -r "$lib" "$rules" /etc/md-multipath.conf
 	cp packaging/path-came packaging/set-timeouts "$lib"
 	cp packaging/md-multipath.rules "$rules"
-	settings "$@"
+	settings
 	udevadm control --reload
 }
 
+# settings [line]...: write the settings; without lines, the package's
 settings() {
 	if [[ $# -eq 0 ]]; then
 		cp packaging/md-multipath.conf /etc/md-multipath.conf
