@@ -9,6 +9,7 @@
  *   sysfs.c       tunables, counters and the table of paths
  *   retry.c       failed and queued bios, and the retry thread
  *   probe.c       does a path work?
+ *   stall.c       does a path respond?
  *   io.c          the life of a bio on the submit and complete path
  *   queue.c       queued bios, and submitters that wait for room
  *   identity.c    which disk does a path lead to?

@@ -1023,6 +1023,11 @@ void mp_unfreeze(struct mp_conf *conf);
 int mp_create_caches(void);
 void mp_destroy_caches(void);
 
+/* -------- stall.c: does a path respond? -------- */
+
+/* mp_conf::stall_work: look for paths that do not respond. */
+void mp_stall_work(struct work_struct *work);
+
 /* -------- probe.c: does a path work? -------- */
 
 /* mp_path::check_work: check which disk a path that responds leads to.  Sleeps. */
@@ -1078,9 +1083,6 @@ unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until);
 
 /* Probe the failed paths that are due (R11).  The retry thread's. */
 void mp_probe_failed_paths(struct mp_conf *conf);
-
-/* mp_conf::stall_work: look for paths that do not respond. */
-void mp_stall_work(struct work_struct *work);
 
 /* -------- retry.c: failed and queued bios, and the retry thread -------- */
 
