@@ -83,6 +83,7 @@
 #include <linux/blk-integrity.h>
 #include <linux/blkdev.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include "md.h"
 #include "multipath.h"
 #include "trace.h"
@@ -653,6 +654,17 @@ static void mp_end_io(struct bio *bio)
 	if (unlikely(io->ambiguous))
 		mp_suspect_ambiguous_paths(io);
 	mp_finish(io, BLK_STS_OK);
+}
+
+bool mp_is_at_path(const struct bio *bio, const struct mp_path *path)
+{
+	bio_end_io_t *end_io;
+	struct mp_path *at;
+	struct mp_io *io;
+
+	return !get_kernel_nofault(end_io, &bio->bi_end_io) && end_io == mp_end_io &&
+	       !get_kernel_nofault(io, (struct mp_io **)&bio->bi_private) &&
+	       !get_kernel_nofault(at, &io->path) && at == path;
 }
 
 /*

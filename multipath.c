@@ -59,6 +59,7 @@
  *   R12  identity.c  A path leads to the array's disk when it is added or reinstated.
  *   R13  policy.c    Bios go to the live paths of the lowest rank.
  *   R14  scsi.c      An inactive path has not failed.
+ *   R15  stall.c     A path that completes no I/O is avoided, then failed, and its I/O aborted.
  *   R18  io.c        A refusal that may be one port's alone is confirmed over another path.
  *        io.c        Order: a bio has one try at a time.
  */
@@ -386,6 +387,7 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	conf->no_path_retry = MP_NO_PATH_RETRY;
 	conf->probe_interval = MP_PROBE_INTERVAL;
 	conf->stall_timeout = MP_STALL_TIMEOUT;
+	conf->io_timeout = MP_IO_TIMEOUT;
 	INIT_DELAYED_WORK(&conf->stall_work, mp_stall_work);
 	INIT_WORK(&conf->uevent_work, mp_uevent_work);
 	spin_lock_init(&conf->lock);

@@ -78,6 +78,7 @@ static inline struct md_rdev *mp_sole_superblock_writer(struct mddev *mddev)
 #define MP_PROBE_INTERVAL	1
 #define MP_MAX_PROBE_INTERVAL	3600
 #define MP_STALL_TIMEOUT	2000
+#define MP_IO_TIMEOUT		8000
 #define MP_MAX_STALL_TIMEOUT	3600000
 #define MP_NO_PATH_RETRY	30
 #define MP_MAX_NO_PATH_RETRY	1000000
@@ -144,6 +145,8 @@ enum mp_reason {
 	MP_FAILED_OVER,		/* another path did an I/O that failed on this one */
 	MP_PROBE_ERROR,		/* a probe failed */
 	MP_SUPERBLOCK_ERROR,	/* md core could not write a superblock to it */
+	MP_GONE,		/* its device has disappeared */
+	MP_TIMEOUT,		/* it has completed no I/O for io_timeout */
 	MP_BY_ADMIN,		/* mdadm --fail, or a write to sysfs */
 	MP_REASONS,
 };
@@ -221,7 +224,9 @@ struct mp_path {
 	bool			wrong_disk_logged;	/* check_work's */
 
 	unsigned long		silent_since;	/* jiffies; stall_work's */
+	unsigned long		alone_since;	/* jiffies; the others respond; stall_work's */
 	unsigned long		completed;	/* stall_work's */
+	bool			aborting;	/* its I/O is requested back; stall_work's */
 
 	/* The ALUA state of the path's target port (R14). */
 	struct mp_tracker __rcu	*tracker;	/* NULL: the port has no state; reconfig_mutex */
@@ -309,6 +314,7 @@ struct mp_conf {
 	int			no_path_retry;	/* lock; seconds, -1: for ever; peeked */
 	unsigned int		probe_interval;	/* seconds; peeked */
 	unsigned int		stall_timeout;	/* ms, 0: do not check; peeked */
+	unsigned int		io_timeout;	/* ms, 0: do not check; peeked */
 	struct delayed_work	stall_work;	/* mp_stall_work() */
 	struct work_struct	uevent_work;	/* mp_uevent_work() */
 	struct workqueue_struct	*check_wq;	/* fixed; for check_work */
@@ -433,7 +439,7 @@ static inline struct mp_path *mp_slot(const struct mp_conf *conf, unsigned int s
  */
 static __always_inline u8 mp_count(const struct mp_conf *conf, struct mp_path *path)
 {
-	u8 ticket = READ_ONCE(path->epoch);	/* pairs with mp_check_stalled() */
+	u8 ticket = READ_ONCE(path->epoch);	/* pairs with mp_next_epoch() */
 
 	this_cpu_inc(path->tally->begun[ticket]);
 	if (READ_ONCE(conf->policy) == MP_QUEUE_DEPTH) {
@@ -927,6 +933,18 @@ void mp_put_path(struct mp_conf *conf, struct mp_path *path, u8 ticket);
 /* Allocate the array's reserve of records.  On error, call mp_exit_reserves() too.  Sleeps. */
 int mp_init_reserves(struct mp_conf *conf);
 void mp_exit_reserves(struct mp_conf *conf);
+
+/**
+ * mp_is_at_path() - find out whether a bio belongs to a path
+ * @bio: a bio that a lower driver has, or had: it may be freed at any moment
+ * @path: the path
+ *
+ * Context: any.
+ *
+ * Return: whether @path's lower driver has got the bio from this array.  The result is without
+ * meaning if the lower driver has returned the bio in the meantime.
+ */
+bool mp_is_at_path(const struct bio *bio, const struct mp_path *path);
 
 /* The bio that the lower driver gets: the master itself, or its clone. */
 struct bio *mp_lower_bio(struct mp_io *io);

@@ -101,21 +101,42 @@ static struct md_sysfs_entry mp_reinstate =
 
 MP_SHOW(stall_timeout, "%u", READ_ONCE(conf->stall_timeout))
 
-static ssize_t stall_timeout_store(struct mddev *mddev, const char *page, size_t len)
+/* Set a timeout of stall_work, in ms. */
+static ssize_t mp_store_timeout(struct mp_conf *conf, unsigned int *timeout, const char *page,
+				size_t len)
 {
-	struct mp_conf *conf = mddev->private;
 	unsigned int ms;
 
 	if (kstrtouint(page, 10, &ms) || ms > MP_MAX_STALL_TIMEOUT)
 		return -EINVAL;
-	WRITE_ONCE(conf->stall_timeout, ms);
+	WRITE_ONCE(*timeout, ms);
 	mod_delayed_work(system_long_wq, &conf->stall_work, 0);
 	return len;
+}
+
+static ssize_t stall_timeout_store(struct mddev *mddev, const char *page, size_t len)
+{
+	struct mp_conf *conf = mddev->private;
+
+	return mp_store_timeout(conf, &conf->stall_timeout, page, len);
 }
 
 /* Milliseconds without a response after which new I/O avoids a path; 0: never. */
 static struct md_sysfs_entry mp_stall_timeout =
 	__ATTR(stall_timeout, 0644, stall_timeout_show, stall_timeout_store);
+
+MP_SHOW(io_timeout, "%u", READ_ONCE(conf->io_timeout))
+
+static ssize_t io_timeout_store(struct mddev *mddev, const char *page, size_t len)
+{
+	struct mp_conf *conf = mddev->private;
+
+	return mp_store_timeout(conf, &conf->io_timeout, page, len);
+}
+
+/* Milliseconds without a response after which a path fails and its I/O is aborted; 0: never. */
+static struct md_sysfs_entry mp_io_timeout =
+	__ATTR(io_timeout, 0644, io_timeout_show, io_timeout_store);
 
 static const char * const mp_policy_names[MP_POLICIES] = {
 	[MP_FAILOVER]		= "failover",
@@ -147,6 +168,8 @@ static const char * const mp_reason_names[MP_REASONS] = {
 	[MP_FAILED_OVER]	= "failed-over",
 	[MP_PROBE_ERROR]	= "probe",
 	[MP_SUPERBLOCK_ERROR]	= "superblock",
+	[MP_GONE]		= "gone",
+	[MP_TIMEOUT]		= "timeout",
 	[MP_BY_ADMIN]		= "user",
 };
 
@@ -252,6 +275,7 @@ static struct attribute *mp_attributes[] = {
 	&mp_io_fail_no_available_path_count.attr,
 	&mp_iopolicy.attr,
 	&mp_stall_timeout.attr,
+	&mp_io_timeout.attr,
 	&mp_no_path_retry.attr,
 	&mp_probe_interval_entry.attr,
 	&mp_reinstate.attr,

@@ -3,29 +3,43 @@
 # shellcheck shell=bash
 
 LIO=/sys/kernel/config/target
-IQN=iqn.2026-11.org.example:disk
+IQN=iqn.2026-11.org.example:wire
 
 # ---------------------------------------------------------------------------
 # The disk
 
-# make_lio_disk <size>: /dev/ram0 as a disk of LIO
+# make_lio_disk <number> <size>: one disk, which LIO reaches over this number of dm devices.  Each
+# wire has its own, so that it can hang: hang_lun, release_lun.
 make_lio_disk() {
-	local disk=$LIO/core/iblock_0/disk
-	make_ram_disks 1 "$1"
+	local n disk
+	make_dm_paths "$1" "$2"
 	modprobe sd_mod
 	modprobe target_core_mod
 	mount_configfs
-	defer rmdir "$disk" "${disk%/*}"
-	mkdir -p "$disk"
-	echo udev_path=/dev/ram0 >"$disk/control"
-	echo 1 >"$disk/enable"
-	echo md-multipath-test >"$disk/wwn/vpd_unit_serial"
+	for ((n = 1; n <= $1; n++)); do
+		disk=$LIO/core/iblock_$n/disk
+		defer rmdir "$disk" "${disk%/*}"
+		mkdir -p "$disk"
+		echo "udev_path=${PATHS[n - 1]}" >"$disk/control"
+		echo 1 >"$disk/enable"
+		# The unique ID is derived from this.
+		echo md-multipath-test >"$disk/wwn/vpd_unit_serial"
+	done
 }
 
-# make_lun <folder of a target port group>
+# hang_lun <number>: the LUN on this wire does not respond, but the connection stays
+hang_lun() {
+	hang_path "/dev/mapper/path$(($1 - 1))"
+}
+
+release_lun() {
+	release_path "/dev/mapper/path$(($1 - 1))"
+}
+
+# make_lun <folder of a target port group> <number of the wire>
 make_lun() {
 	mkdir -p "$1/lun/lun_0"
-	ln --symbolic "$LIO/core/iblock_0/disk" "$1/lun/lun_0/disk"
+	ln --symbolic "$LIO/core/iblock_$2/disk" "$1/lun/lun_0/disk"
 }
 
 # remove_port_group <its folder>, and its target
@@ -80,28 +94,23 @@ lay_iscsi_wires() {
 }
 
 remove_iscsi_target() {
-	local group=$LIO/iscsi/$IQN/tpgt_1
+	local group=$LIO/iscsi/$IQN$1/tpgt_1
 	echo 0 >"$group/enable"
 	rmdir "$group"/np/*
 	remove_port_group "$group"
-	rmdir "$LIO/iscsi"
 }
 
-# make_iscsi_target <number of portals>: portal N listens at the target's end of wire N
+# make_iscsi_target <number>: it listens at the target's end of this wire
 make_iscsi_target() {
-	local n group=$LIO/iscsi/$IQN/tpgt_1
-	defer remove_module iscsi_target_mod
-	modprobe iscsi_target_mod
-	defer remove_iscsi_target
-	make_lun "$group"
+	local group=$LIO/iscsi/$IQN$1/tpgt_1
+	defer remove_iscsi_target "$1"
+	make_lun "$group" "$1"
 	echo 0 >"$group/attrib/authentication"
 	echo 1 >"$group/attrib/generate_node_acls"
 	echo 0 >"$group/attrib/demo_mode_write_protect"
-	for ((n = 1; n <= $1; n++)); do
-		# A portal's socket is in the namespace of the program that creates its folder.
-		# ip netns exec would mount another /sys.
-		nsenter --net=/run/netns/target mkdir "$group/np/10.0.$n.2:3260"
-	done
+	# A portal's socket is in the namespace of the program that creates its folder.  ip netns
+	# exec would mount another /sys.
+	nsenter --net=/run/netns/target mkdir "$group/np/10.0.$1.2:3260"
 	echo 1 >"$group/enable"
 }
 
@@ -110,7 +119,6 @@ start_iscsid() {
 	modprobe iscsi_tcp
 	defer stop_iscsid
 	iscsid
-	wait_for run_quietly iscsiadm --mode discovery --type sendtargets --portal 10.0.1.2
 }
 
 stop_iscsid() {
@@ -126,14 +134,15 @@ no_iscsid() {
 
 # log_in <number>, log_out <number>: the session over this wire
 log_in() {
-	run_quietly iscsiadm --mode node --targetname "$IQN" --portal "10.0.$1.2:3260" --login
+	run_quietly iscsiadm --mode discovery --type sendtargets --portal "10.0.$1.2"
+	run_quietly iscsiadm --mode node --targetname "$IQN$1" --portal "10.0.$1.2:3260" --login
 	wait_for disk_of_wire "$1"
 	wait_for_udev
 	PATHS[$1 - 1]=/dev/$(disk_of_wire "$1")
 }
 
 log_out() {
-	iscsiadm --mode node --targetname "$IQN" --portal "10.0.$1.2:3260" --logout
+	iscsiadm --mode node --targetname "$IQN$1" --portal "10.0.$1.2:3260" --logout
 }
 
 log_out_if_in() {
@@ -165,9 +174,15 @@ disk_of_wire() {
 # wire N.
 make_iscsi_paths() {
 	local n
-	make_lio_disk "$2"
+	make_lio_disk "$1" "$2"
 	lay_iscsi_wires "$1"
-	make_iscsi_target "$1"
+	defer remove_module iscsi_target_mod
+	modprobe iscsi_target_mod
+	mkdir -p "$LIO/iscsi"
+	defer rmdir "$LIO/iscsi"
+	for ((n = 1; n <= $1; n++)); do
+		make_iscsi_target "$n"
+	done
 	start_iscsid
 	PATHS=()
 	for ((n = 1; n <= $1; n++)); do
@@ -237,7 +252,7 @@ make_fc_target() {
 	group=$LIO/fc/$(port_name target "$1")/tpgt_1
 	access=$group/acls/$(port_name wire "$1")/lun_0
 	defer remove_fc_target "$1"
-	make_lun "$group"
+	make_lun "$group" "$1"
 	mkdir -p "$access"
 	ln --symbolic "$group/lun/lun_0" "$access/lun"
 }
@@ -246,7 +261,7 @@ make_fc_target() {
 # wire N.
 make_fc_paths() {
 	local n
-	make_lio_disk "$2"
+	make_lio_disk "$1" "$2"
 	lay_fc_wires "$1"
 	defer remove_module tcm_fc
 	modprobe tcm_fc
