@@ -682,8 +682,12 @@ static int multipath_check_reshape(struct mddev *mddev)
 	int err;
 
 	if (mddev->new_level != mddev->level || mddev->new_layout != mddev->layout ||
-	    mddev->new_chunk_sectors != mddev->chunk_sectors)
+	    mddev->new_chunk_sectors != mddev->chunk_sectors) {
+		pr_warn("md/multipath:%s: level %d, layout %d and chunk size %d KiB requested: only the number of paths can be changed\n",
+			mdname(mddev), mddev->new_level, mddev->new_layout,
+			mddev->new_chunk_sectors / 2);
 		return -EINVAL;
+	}
 	err = mp_check_number(mddev, nr);
 	if (err)
 		return err;
