@@ -165,15 +165,16 @@ static inline void *mempool_alloc_preallocated(mempool_t *pool)
 
 /*
  * Since 6.11 limits and features are one struct, stacked in memory and applied at once.  On
- * 6.1 the features are queue flags; here they are kept beside the limits.  (6.9 and 6.10
- * are in between, and not supported.)  md_run() of 6.1 handles QUEUE_FLAG_NOWAIT, but
- * nothing does when a path is added later.
+ * 6.1 the features are queue flags; here they are kept beside the limits, and so is the
+ * limit that multipath.c sets itself.  (6.9 and 6.10 are in between, and not supported.)
+ * md_run() of 6.1 handles QUEUE_FLAG_NOWAIT, but nothing does when a path is added later.
  */
 #ifndef HAVE_QUEUE_LIMITS_SET
 
 struct mp_queue_limits {
 	struct queue_limits	limits;
 	unsigned int		features;
+	unsigned int		dma_alignment;
 };
 
 #define BLK_FEAT_STABLE_WRITES	BIT(0)
@@ -184,6 +185,7 @@ static inline void md_init_stacking_limits(struct mp_queue_limits *lim)
 {
 	blk_set_stacking_limits(&lim->limits);
 	lim->features = 0;
+	lim->dma_alignment = lim->limits.dma_alignment;
 }
 
 static inline void queue_limits_stack_bdev(struct mp_queue_limits *lim,
@@ -193,6 +195,7 @@ static inline void queue_limits_stack_bdev(struct mp_queue_limits *lim,
 	if (blk_stack_limits(&lim->limits, &bdev_get_queue(bdev)->limits,
 			     get_start_sect(bdev) + offset) < 0)
 		pr_notice("%s: Warning: Device %pg is misaligned\n", name, bdev);
+	lim->dma_alignment = max(lim->dma_alignment, bdev_dma_alignment(bdev));
 	if (bdev_stable_writes(bdev))
 		lim->features |= BLK_FEAT_STABLE_WRITES;
 	if (!bdev_nowait(bdev))
@@ -208,6 +211,7 @@ static inline bool queue_limits_stack_integrity_bdev(struct mp_queue_limits *lim
 
 static inline int queue_limits_set(struct request_queue *q, struct mp_queue_limits *lim)
 {
+	lim->limits.dma_alignment = lim->dma_alignment;
 	q->limits = lim->limits;
 	if (lim->features & BLK_FEAT_STABLE_WRITES)
 		blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, q);
@@ -223,6 +227,7 @@ static inline int mddev_stack_new_rdev(struct mddev *mddev, struct md_rdev *rdev
 	struct mp_queue_limits lim = {
 		.limits		= q->limits,
 		.features	= BLK_FEAT_NOWAIT,
+		.dma_alignment	= q->limits.dma_alignment,
 	};
 	int err;
 

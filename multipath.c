@@ -495,6 +495,12 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 /*
  * Limits are stacked here.  Since 6.19 mddev_stack_rdev_limits() writes the block size into
  * a new array's superblock, and older kernels then refuse the array.
+ *
+ * Buffers go to a path as they are, so the array is as strict about their alignment as its
+ * strictest path.  By default it would begin with 511, as the drivers need that copy or
+ * checksum sectors.  A path that is added later can make the array stricter.  A bio that was
+ * accepted before that may still be sent to the new path; on kernels newer than 6.12 it
+ * then ends with EINVAL.
  */
 static int mp_set_limits(struct mddev *mddev)
 {
@@ -502,6 +508,7 @@ static int mp_set_limits(struct mddev *mddev)
 	struct md_rdev *rdev;
 
 	md_init_stacking_limits(&lim);
+	lim.dma_alignment = 0;
 	lim.features |= BLK_FEAT_NOWAIT | BLK_FEAT_ATOMIC_WRITES;
 	rdev_for_each(rdev, mddev) {
 		if (rdev->raid_disk < 0)
