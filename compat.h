@@ -158,6 +158,11 @@ static inline void *mempool_alloc_preallocated(mempool_t *pool)
 #define BLK_STS_INVAL		((__force blk_status_t)254)
 #endif
 
+/* Newer than 6.12: queue limits say whether write-zeroes unmap. */
+#ifndef HAVE_WZEROES_UNMAP
+#define mp_clear_wzeroes_unmap(limits)	do { } while (0)
+#endif
+
 /* Newer than 6.12: stacked devices support atomic writes only with a flag of their own. */
 #if defined(HAVE_QUEUE_LIMITS_SET) && !defined(BLK_FEAT_ATOMIC_WRITES)
 #define BLK_FEAT_ATOMIC_WRITES	((__force blk_features_t)0)

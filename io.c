@@ -613,7 +613,7 @@ static bool mp_is_unsupported(const struct mp_io *io, const struct bio *bio)
 	if (bio->bi_status != BLK_STS_TARGET && bio->bi_status != BLK_STS_NOTSUPP)
 		return false;
 	if (bio_op(bio) == REQ_OP_WRITE_ZEROES && !bdev_write_zeroes_sectors(bdev))
-		blk_queue_disable_write_zeroes(q);
+		mp_disable_write_zeroes(q);
 	else if (bio_op(bio) == REQ_OP_DISCARD && !bdev_max_discard_sectors(bdev))
 		blk_queue_disable_discard(q);
 	else if (bio_op(bio) == REQ_OP_SECURE_ERASE && !bdev_max_secure_erase_sectors(bdev))

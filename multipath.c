@@ -212,6 +212,9 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 	err = mp_check_identity(conf, rdev->bdev, true);
 	if (err)
 		return err;
+	/* The device may have refused them since its driver set the limits. */
+	if (!bdev_write_zeroes_sectors(rdev->bdev))
+		mp_disable_write_zeroes(mddev->gendisk->queue);
 	err = mddev_stack_new_rdev(mddev, rdev);
 	if (err)
 		return err;
@@ -514,6 +517,8 @@ static int mp_set_limits(struct mddev *mddev)
 		if (rdev->raid_disk < 0)
 			continue;
 		queue_limits_stack_bdev(&lim, rdev->bdev, rdev->data_offset, mdname(mddev));
+		if (!bdev_write_zeroes_sectors(rdev->bdev))
+			mp_clear_wzeroes_unmap(&lim);
 		if (!queue_limits_stack_integrity_bdev(&lim, rdev->bdev)) {
 			pr_warn("md/multipath:%s: %pg has a different integrity profile from the other paths\n",
 				mdname(mddev), rdev->bdev);

@@ -64,6 +64,15 @@ static inline struct md_rdev *mp_sole_superblock_writer(struct mddev *mddev)
 }
 #endif
 
+/*
+ * For a queue that does not support write-zeroes: none that unmap either.
+ * blk_queue_disable_write_zeroes() leaves that limit, and the block layer refuses any later
+ * change of limits of which only this one is set.
+ */
+#ifndef mp_clear_wzeroes_unmap
+#define mp_clear_wzeroes_unmap(limits)	((limits)->max_hw_wzeroes_unmap_sectors = 0)
+#endif
+
 /* A u64 has a bit for each path that a bio has tried. */
 #define MP_MAX_PATHS		64
 
@@ -400,6 +409,12 @@ static inline bool mp_rdev_live(const struct md_rdev *rdev)
 static inline bool mp_is_gone(struct md_rdev *rdev)
 {
 	return is_rdev_broken(rdev) || !bdev_nr_sectors(rdev->bdev);
+}
+
+static inline void mp_disable_write_zeroes(struct request_queue *q)
+{
+	blk_queue_disable_write_zeroes(q);
+	mp_clear_wzeroes_unmap(&q->limits);
 }
 
 /* The rdev of a slot, for callers with mp_conf::lock, reconfig_mutex or in_flight. */
