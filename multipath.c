@@ -38,8 +38,9 @@
  *
  * The life of a running array (probe.c, retry.c):
  *
- *   working --a probe of the last path fails, all are inactive, or none is live--> queueing
- *   given up, queueing --a probe succeeds, or a path is added--> working
+ *   working --a probe of the last path fails, all are inactive, or none is live--> searching
+ *   searching --no failed path works either--> queueing
+ *   given up, queueing, searching --a probe succeeds, or a path is added--> working
  *   queueing --no_path_retry is over--> given up
  *   given up --no_path_retry is raised--> queueing
  *
@@ -639,6 +640,8 @@ static void multipath_free(struct mddev *mddev, void *priv)
 		mp_detach_tracker(path);
 	/* No bio and no probe is in flight any more, and none can be submitted. */
 	mp_freeze(conf);
+	/* It wakes the thread, too. */
+	cancel_delayed_work_sync(&conf->stall_work);
 	/* Nothing else takes from the lists any more. */
 	md_unregister_thread(mddev, &conf->retry_thread);
 	/* No bio is left. */
@@ -648,7 +651,6 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	mp_fail_waiting(conf);
 	/* The last completion may still be about to wake mp_freeze(). */
 	synchronize_rcu();
-	cancel_delayed_work_sync(&conf->stall_work);
 	cancel_work_sync(&conf->uevent_work);
 	/*
 	 * submit_work and check_work have nothing left to do; this waits until they have

@@ -143,6 +143,7 @@ struct mp_tally {
 /* Can the array do I/O? */
 enum mp_state {
 	MP_WORKING,		/* yes, as far as is known */
+	MP_SEARCHING,		/* no live path works: bios are queued, failed paths are probed */
 	MP_QUEUEING,		/* no path works: bios are queued until no_path_retry is over */
 	MP_GIVEN_UP,		/* no path works and no_path_retry is over: bios fail at once */
 };
@@ -347,6 +348,7 @@ struct mp_conf {
 	u32			verify_generation;	/* mp_conf::generation at that time */
 	struct mp_path		*down_path;	/* the path whose failure left none working */
 	unsigned long		last_probe;	/* jiffies; while no path works */
+	bool			search_begun;	/* all failed paths have been probed once */
 	bool			shrunk;		/* a path is too small, as logged */
 	unsigned long		next_release;	/* jiffies; of those in paced */
 
@@ -573,8 +575,8 @@ void mp_update_blocked(struct mp_conf *conf);
 /**
  * __mp_set_state() - set whether the array can do I/O
  * @conf: the array
- * @state: MP_WORKING starts a new round for all failed bios (R1); any other state starts the
- *	no_path_retry period, if the array was working
+ * @state: MP_WORKING starts a new round for all failed bios, unless the array was only
+ *	searching (R1); any other state starts the no_path_retry period, if the array was working
  *
  * The callers are here, in probe.c and in retry.c.
  *
@@ -1082,7 +1084,7 @@ void mp_check_work(struct work_struct *work);
 bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate);
 
 /**
- * mp_enter_no_path() - stop working: no path does any I/O (R8)
+ * mp_enter_no_path() - stop working: no live path does any I/O (R8)
  * @conf: the array
  * @last: the rdev of the path that does not work, or NULL if no path is live
  *
@@ -1092,6 +1094,12 @@ bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate)
  * path is live.
  */
 bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last);
+
+/*
+ * While no live path works: probe each failed path once.  If none can be reinstated, no path
+ * works (R8, R11).  The retry thread's.
+ */
+void mp_search(struct mp_conf *conf);
 
 /**
  * mp_handle_probe() - act on the result of a path's probe, if it is back

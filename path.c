@@ -95,7 +95,9 @@ void __mp_set_state(struct mp_conf *conf, enum mp_state state)
 	lockdep_assert_held(&conf->lock);
 
 	if (state == MP_WORKING) {
-		WRITE_ONCE(conf->round, conf->round + 1);	/* pairs with mp_retry() */
+		/* The array has found a path in time, so its bios go on as if it had been live. */
+		if (conf->state != MP_SEARCHING)
+			WRITE_ONCE(conf->round, conf->round + 1);	/* pairs with mp_retry() */
 		schedule_work(&conf->uevent_work);		/* uevents that waited for a path */
 	} else if (conf->state == MP_WORKING) {
 		conf->down_since = jiffies;
@@ -372,10 +374,11 @@ bool mp_path_is_live(struct mp_path *path)
 void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
 		       bool inactive)
 {
-	bool back = false;
+	bool back = false, held = false;
 
 	spin_lock_irq(&conf->lock);
 	if (path->auto_reinstate && !path->removing) {
+		held = !mp_is_over(path->failed_at, path->hold);
 		path->was_reinstated = true;
 		path->reinstated_at = jiffies;
 		path->reinstatements++;
@@ -390,9 +393,13 @@ void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rde
 	if (back) {
 		mp_path_changed(conf, rdev);
 		mp_query_access_soon(path);
-		pr_info("md/multipath:%s: path %pg reinstated; %u of %u paths in use\n",
-			mdname(conf->mddev), rdev->bdev, READ_ONCE(conf->nr_live),
-			READ_ONCE(conf->nr_paths));
+		if (held)
+			pr_warn("md/multipath:%s: path %pg reinstated although it is flapping: no other path works\n",
+				mdname(conf->mddev), rdev->bdev);
+		else
+			pr_info("md/multipath:%s: path %pg reinstated; %u of %u paths in use\n",
+				mdname(conf->mddev), rdev->bdev, READ_ONCE(conf->nr_live),
+				READ_ONCE(conf->nr_paths));
 	}
 }
 

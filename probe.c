@@ -16,9 +16,13 @@
  * necessary, and a dead path costs little.
  *
  * A path that fails again within a minute after it was reinstated is held down, each time
- * twice as long, up to five minutes.  It is not held down while no other path works.  A
- * path that the administrator failed (mdadm --fail) is not probed before its name is
- * written to md/reinstate.
+ * twice as long, up to five minutes.  It is not held down while no other path works, or
+ * while all live paths are stalled or inactive.  A path that the administrator failed
+ * (mdadm --fail) is not probed before its name is written to md/reinstate.
+ *
+ * When the last live path does not work, all failed paths are probed at once, whatever
+ * their intervals and hold-downs are.  The array is without a path only if that finds none,
+ * or takes longer than MP_SEARCH_TIME.  Until then bios wait, also if no_path_retry is 0.
  */
 
 #include <linux/blkdev.h>
@@ -36,6 +40,9 @@
 
 /* How many places of the disk a probe reads before the path counts as not working. */
 #define MP_PROBE_PLACES		3
+
+/* How long bios wait at most for the probes of all failed paths (R11), in jiffies. */
+#define MP_SEARCH_TIME		HZ
 
 /*
  * Count a probe in the path's in_flight, in one RCU section like mp_take_path().  Probes
@@ -202,15 +209,14 @@ bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last)
 	spin_lock_irq(&conf->lock);
 	if (last ? mp_rdev_live(last) && (conf->nr_live == 1 || __mp_none_active(conf)) :
 		   !conf->nr_live) {
-		__mp_set_state(conf, MP_QUEUEING);
+		__mp_set_state(conf, MP_SEARCHING);
 		entered = true;
 	}
 	spin_unlock_irq(&conf->lock);
 
 	if (entered) {
 		conf->last_probe = jiffies;
-		pr_crit_ratelimited("md/multipath:%s: no path works; I/O is queued (no_path_retry: %d s)\n",
-				    mdname(conf->mddev), READ_ONCE(conf->no_path_retry));
+		conf->search_begun = false;
 	}
 	return entered;
 }
@@ -348,6 +354,18 @@ void mp_probe_live_paths(struct mp_conf *conf)
 		mp_start_probe(path, 0, false);
 }
 
+/* Whether a live path completes I/O, as far as is known: only then another one is held down. */
+static bool mp_any_path_responds(const struct mp_conf *conf)
+{
+	const unsigned long silent = BIT(MP_STALLED) | BIT(MP_INACTIVE);
+	struct mp_path *path;
+
+	mp_for_each_path(path, conf)
+		if (mp_path_is_live(path) && !(READ_ONCE(path->demerits) & silent))
+			return true;
+	return false;
+}
+
 /* When a failed path is to be probed next, in jiffies (R11). */
 static unsigned long mp_next_reinstate_probe(const struct mp_path *path)
 {
@@ -363,7 +381,8 @@ static unsigned long mp_next_reinstate_probe(const struct mp_path *path)
 	at = probed_at + clamp((jiffies - failed_at) / MP_PROBE_AGEING,
 			       max(interval, READ_ONCE(path->probe_took)),
 			       max3(interval, READ_ONCE(path->probe_took), MP_PROBE_SELDOM));
-	if (mp_is_over(failed_at, hold) || !time_before(at, failed_at + hold))
+	if (mp_is_over(failed_at, hold) || !time_before(at, failed_at + hold) ||
+	    !mp_any_path_responds(conf))
 		return at;
 	return failed_at + hold;
 }
@@ -399,27 +418,83 @@ unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until)
 {
 	struct mp_path *path;
 
+	if (READ_ONCE(conf->state) == MP_SEARCHING)
+		until = mp_earlier(until, conf->down_since + MP_SEARCH_TIME);
 	mp_for_each_path(path, conf)
 		if (mp_wants_probe(path))
 			until = mp_earlier(until, mp_next_reinstate_probe(path));
 	return until;
 }
 
+static void mp_probe_failed_path(struct mp_path *path)
+{
+	struct mp_conf *conf = path->conf;
+
+	/*
+	 * Set this even if the probe cannot be started: the thread must not try again at
+	 * once.
+	 */
+	spin_lock_irq(&conf->lock);
+	path->probed_at = jiffies;
+	spin_unlock_irq(&conf->lock);
+	if (!mp_request_removal(path))
+		mp_start_probe(path, 0, true);
+}
+
 void mp_probe_failed_paths(struct mp_conf *conf)
 {
 	struct mp_path *path;
 
-	mp_for_each_path(path, conf) {
-		if (!mp_wants_probe(path) || time_before(jiffies, mp_next_reinstate_probe(path)))
-			continue;
-		/*
-		 * Set this even if the probe cannot be started: the thread must not try
-		 * again at once.
-		 */
-		spin_lock_irq(&conf->lock);
-		path->probed_at = jiffies;
-		spin_unlock_irq(&conf->lock);
-		if (!mp_request_removal(path))
-			mp_start_probe(path, 0, true);
+	mp_for_each_path(path, conf)
+		if (mp_wants_probe(path) && !time_before(jiffies, mp_next_reinstate_probe(path)))
+			mp_probe_failed_path(path);
+}
+
+/*
+ * When a step of a probe ends, this thread starts the next step, another place or the check
+ * of the disk, before it comes here.
+ */
+static bool mp_any_reinstate_probe(const struct mp_conf *conf)
+{
+	const struct mp_path *path;
+
+	mp_for_each_path(path, conf)
+		if (READ_ONCE(path->auto_reinstate) &&
+		    READ_ONCE(path->probe_state) != MP_PROBE_IDLE)
+			return true;
+	return false;
+}
+
+static void mp_end_search(struct mp_conf *conf)
+{
+	bool ended = false;
+
+	spin_lock_irq(&conf->lock);
+	if (conf->state == MP_SEARCHING) {
+		__mp_set_state(conf, MP_QUEUEING);
+		ended = true;
 	}
+	spin_unlock_irq(&conf->lock);
+
+	if (ended)
+		pr_crit_ratelimited("md/multipath:%s: no path works; I/O is queued (no_path_retry: %d s)\n",
+				    mdname(conf->mddev), READ_ONCE(conf->no_path_retry));
+}
+
+/* No probe can start while the array is frozen; the thread is woken when that ends. */
+void mp_search(struct mp_conf *conf)
+{
+	struct mp_path *path;
+
+	if (READ_ONCE(conf->state) != MP_SEARCHING)
+		return;
+	if (!conf->search_begun && !READ_ONCE(conf->freeze_depth)) {
+		conf->search_begun = true;
+		mp_for_each_path(path, conf)
+			if (mp_wants_probe(path))
+				mp_probe_failed_path(path);
+	}
+	if ((conf->search_begun && !mp_any_reinstate_probe(conf)) ||
+	    mp_is_over(conf->down_since, MP_SEARCH_TIME))
+		mp_end_search(conf);
 }

@@ -23,8 +23,9 @@
  *        no_path_retry seconds after the bio's first error.  If any path has an ALUA state,
  *        one more round follows after an ambiguous error, and only one (R14).
  *      - If the path does not work, it fails or is inactive, and the bio continues without
- *        it.  If it was the last path, the bio waits (R8).  When a path works again, a new
- *        round begins.  If no_path_retry seconds have passed since the bio's first error,
+ *        it.  If it was the last path, the failed paths are probed (R11).  If one of them
+ *        works, the round continues there.  Otherwise the bio waits (R8).  When a path
+ *        works again, a new round begins.  If no_path_retry seconds have passed since the bio's first error,
  *        the bio ends with that error instead.
  *
  * Rounds and verifications end, so every bio ends, unless no_path_retry is -1.
@@ -421,6 +422,7 @@ void mp_retry_thread(struct md_thread *thread)
 	if (!READ_ONCE(conf->nr_live) && READ_ONCE(conf->state) == MP_WORKING)
 		mp_enter_no_path(conf, NULL);
 	mp_probe_failed_paths(conf);
+	mp_search(conf);
 	mp_wake_md(conf);
 
 	if (READ_ONCE(conf->state) != MP_WORKING) {

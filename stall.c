@@ -152,6 +152,8 @@ static void mp_set_stalled(struct mp_path *path, const struct md_rdev *rdev, uns
 	struct mddev *mddev = path->conf->mddev;
 
 	set_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
+	/* A path may no longer be held down. */
+	md_wakeup_thread(path->conf->retry_thread);
 	trace_path_stalled(disk_devt(mddev->gendisk), rdev->bdev->bd_dev, silent);
 	if (mp_rdev_live(rdev))
 		pr_warn_ratelimited("md/multipath:%s: path %pg has not responded for %u ms: new I/O avoids it while another path is live\n",
