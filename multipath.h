@@ -257,7 +257,7 @@ struct mp_path {
 	bool			probe_to_reinstate;	/* the path has failed */
 	bool			probe_read_failed;	/* check whether it is inactive */
 	u32			probe_generation; /* mp_path::live_generation when it started */
-	unsigned int		probe_place;	/* which place of the disk it reads */
+	unsigned int		probe_place;	/* which place of the disk it reads, or reads next */
 	u8			probe_ticket;	/* for mp_put_path() */
 	struct page		*probe_page;
 	struct bio_vec		probe_vec;
@@ -1116,10 +1116,10 @@ enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path);
 /* Fail the path that did not work as the last one, now that another path works. */
 void mp_fail_down_path(struct mp_conf *conf);
 
-/* While no path works: probe all live paths, if probe_interval is over.  The retry thread's. */
+/* While no path works: probe all live paths, if they are due (R11).  The retry thread's. */
 void mp_probe_live_paths(struct mp_conf *conf);
 
-/* The earlier of @until and the time of the next reinstatement probe, in jiffies. */
+/* The earlier of @until and the time of the next probe, in jiffies. */
 unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until);
 
 /* Probe the failed paths that are due (R11).  The retry thread's. */

@@ -4,16 +4,22 @@
  *
  * The retry thread starts a probe, a small read with all failfast flags; the path's
  * submit_work submits it.  If the first block cannot be read, the next place is tried: a
- * bad sector is not a broken path.  A failed path that responds, and any path that responds
- * while none works, is then checked by mp_check_work(): does it lead to the same disk?  The
- * result goes back to the retry thread.
+ * bad sector is not a broken path.  If the path is known not to work, only the next probe
+ * reads that place, because the kernel logs each read that fails.  A failed path that
+ * responds, and any path that responds while none works, is then checked by
+ * mp_check_work(): does it lead to the same disk?  The result goes back to the retry thread.
  *
  * R11. A path that failed by itself keeps its slot and is probed.  It is reinstated when it
  * responds and leads to the same disk (R12).  At first it is probed once per
  * probe_interval, later at intervals of 1/60 of the time since it failed.  That interval is
- * at most 30 s, unless probe_interval or the probe itself takes longer.  While no path
- * works, the interval is probe_interval.  So the path stays failed little longer than
- * necessary, and a dead path costs little.
+ * at most 30 s, unless probe_interval or the probe itself takes longer.  So the path stays
+ * failed little longer than necessary, and a dead path costs little.
+ *
+ * While no path works, the time since then takes the place of the time since the failure,
+ * and the interval is at most 5 s, unless probe_interval is longer.  All I/O waits for the
+ * end of an outage, or fails until then.  So it ends at most 5 s late, and in the first two
+ * minutes at most 2 s late.  But it may also last for days, in which each probe of each path
+ * may be a line in the kernel log.
  *
  * A path that fails again within a minute after it was reinstated is held down, each time
  * twice as long, up to five minutes.  It is not held down while no other path works, or
@@ -37,6 +43,9 @@
  */
 #define MP_PROBE_AGEING		60
 #define MP_PROBE_SELDOM		(30UL * HZ)
+
+/* The same while no path works, where MP_PROBE_AGEING applies to the length of that time. */
+#define MP_PROBE_SELDOM_DOWN	(5UL * HZ)
 
 /* How many places of the disk a probe reads before the path counts as not working. */
 #define MP_PROBE_PLACES		3
@@ -310,19 +319,33 @@ static void mp_check_shrunk(struct mp_conf *conf)
 	conf->shrunk = shrunk;
 }
 
+/* Whether the path did not work before its probe, and nothing depends on the result at once. */
+static bool mp_is_known_broken(const struct mp_path *path)
+{
+	enum mp_state state = READ_ONCE(path->conf->state);
+
+	if (state == MP_SEARCHING)
+		return false;
+	return path->probe_to_reinstate || state != MP_WORKING;
+}
+
 enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path)
 {
 	/* pairs with mp_probe_end() */
 	enum mp_probe_state result = smp_load_acquire(&path->probe_state);
-	bool more = result == MP_PROBE_AMBIGUOUS && path->probe_place + 1 < MP_PROBE_PLACES;
+	bool more = false;
 
 	if (result == MP_PROBE_IDLE || result == MP_PROBE_SENT)
 		return MP_PROBE_IDLE;
 	WRITE_ONCE(path->probe_state, MP_PROBE_IDLE);
+	if (result == MP_PROBE_AMBIGUOUS) {
+		path->probe_place = (path->probe_place + 1) % MP_PROBE_PLACES;
+		more = path->probe_place && !mp_is_known_broken(path);
+	}
 	mp_check_shrunk(conf);
 	if (path->probe_to_reinstate)
 		mp_note_probe(path);
-	if (more && mp_start_probe(path, path->probe_place + 1, path->probe_to_reinstate))
+	if (more && mp_start_probe(path, path->probe_place, path->probe_to_reinstate))
 		return MP_PROBE_IDLE;
 
 	if (!more)
@@ -341,17 +364,26 @@ void mp_fail_down_path(struct mp_conf *conf)
 	mp_apply_probe_result(conf, path, MP_PROBE_FAILED);
 }
 
+/* The interval of the probes of all paths while none works, in jiffies (R11). */
+static unsigned long mp_down_interval(const struct mp_conf *conf)
+{
+	unsigned long interval = mp_probe_interval(conf);
+
+	return clamp((jiffies - conf->down_since) / MP_PROBE_AGEING, interval,
+		     max(interval, MP_PROBE_SELDOM_DOWN));
+}
+
 void mp_probe_live_paths(struct mp_conf *conf)
 {
 	struct mp_path *path;
 
 	/* pairs with mp_set_access() */
 	if (!xchg(&conf->probe_soon, false) &&
-	    time_before(jiffies, conf->last_probe + mp_probe_interval(conf)))
+	    time_before(jiffies, conf->last_probe + mp_down_interval(conf)))
 		return;
 	conf->last_probe = jiffies;
 	mp_for_each_path(path, conf)
-		mp_start_probe(path, 0, false);
+		mp_start_probe(path, path->probe_place, false);
 }
 
 /* Whether a live path completes I/O, as far as is known: only then another one is held down. */
@@ -377,7 +409,7 @@ static unsigned long mp_next_reinstate_probe(const struct mp_path *path)
 	unsigned long at;
 
 	if (READ_ONCE(conf->state) != MP_WORKING)
-		return probed_at + interval;
+		return probed_at + mp_down_interval(conf);
 	at = probed_at + clamp((jiffies - failed_at) / MP_PROBE_AGEING,
 			       max(interval, READ_ONCE(path->probe_took)),
 			       max3(interval, READ_ONCE(path->probe_took), MP_PROBE_SELDOM));
@@ -418,6 +450,8 @@ unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until)
 {
 	struct mp_path *path;
 
+	if (READ_ONCE(conf->state) != MP_WORKING)
+		until = mp_earlier(until, conf->last_probe + mp_down_interval(conf));
 	if (READ_ONCE(conf->state) == MP_SEARCHING)
 		until = mp_earlier(until, conf->down_since + MP_SEARCH_TIME);
 	mp_for_each_path(path, conf)
@@ -429,6 +463,7 @@ unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until)
 static void mp_probe_failed_path(struct mp_path *path)
 {
 	struct mp_conf *conf = path->conf;
+	bool searching = READ_ONCE(conf->state) == MP_SEARCHING;
 
 	/*
 	 * Set this even if the probe cannot be started: the thread must not try again at
@@ -438,7 +473,7 @@ static void mp_probe_failed_path(struct mp_path *path)
 	path->probed_at = jiffies;
 	spin_unlock_irq(&conf->lock);
 	if (!mp_request_removal(path))
-		mp_start_probe(path, 0, true);
+		mp_start_probe(path, searching ? 0 : path->probe_place, true);
 }
 
 void mp_probe_failed_paths(struct mp_conf *conf)

@@ -375,9 +375,7 @@ static unsigned long mp_next_wakeup(const struct mp_conf *conf)
 	unsigned long now = jiffies;
 	unsigned long until = now + MP_LONG;
 
-	if (state != MP_WORKING)
-		until = mp_earlier(until, conf->last_probe + mp_probe_interval(conf));
-	else if (conf->verify_path || !llist_empty(&conf->paced))
+	if (state == MP_WORKING && (conf->verify_path || !llist_empty(&conf->paced)))
 		until = mp_earlier(until, now + MP_VERIFY_INTERVAL);
 	if (state == MP_QUEUEING && seconds >= 0)
 		until = mp_earlier(until, conf->down_since + (unsigned long)seconds * HZ);
