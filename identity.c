@@ -6,12 +6,14 @@
  * is reinstated only if identity, size, block size and the superblock's array are
  * unchanged.  The last live path counts as working again on the same conditions.  In a
  * running array the device is queried, because the kernel's cache may be from before the
- * failure.  A device without an identity is accepted; the log says that it cannot be
- * checked.
+ * failure.
+ *
+ * If a device has no identity, its superblock must be the one that the other paths read: see
+ * superblock.c.  If the array has no superblock either, the device is accepted, and the log
+ * says that it cannot be checked.
  */
 
 #include <linux/blkdev.h>
-#include <linux/raid/md_p.h>
 #include "md.h"
 #include "multipath.h"
 
@@ -103,57 +105,10 @@ static bool mp_has_room(struct mp_path *path, const struct md_rdev *rdev)
 	return false;
 }
 
-/* A superblock has the array's UUID in one piece, or with metadata 0.90 in two. */
-static bool mp_is_our_superblock(const struct mddev *mddev, const void *page)
-{
-	const struct mdp_superblock_1 *sb1 = page;
-	const mdp_super_t *sb0 = page;
-
-	if (mddev->major_version)
-		return le32_to_cpu(sb1->magic) == MD_SB_MAGIC &&
-		       !memcmp(sb1->set_uuid, mddev->uuid, sizeof(mddev->uuid));
-	return sb0->md_magic == MD_SB_MAGIC &&
-	       !memcmp(&sb0->set_uuid0, mddev->uuid, 4) &&
-	       !memcmp(&sb0->set_uuid1, mddev->uuid + 4, 12);
-}
-
-static enum mp_probe_state mp_check_superblock(struct mp_path *path, struct md_rdev *rdev)
-{
-	struct mddev *mddev = path->conf->mddev;
-	enum mp_probe_state result = MP_PROBE_SAME_DISK;
-	unsigned int length;
-	struct page *page;
-	struct bio_vec vec;
-	struct bio bio;
-
-	if (!mddev->persistent || mddev->external)
-		return result;
-	page = alloc_page(GFP_NOIO);
-	if (!page)
-		return MP_PROBE_FAILED;
-
-	bio_init(&bio, rdev->bdev, &vec, 1, REQ_OP_READ | REQ_FAILFAST_MASK);
-	length = clamp_t(unsigned int, bdev_logical_block_size(rdev->bdev), 1024, PAGE_SIZE);
-	__bio_add_page(&bio, page, length, 0);
-	bio.bi_iter.bi_sector = rdev->sb_start;
-	if (submit_bio_wait(&bio)) {
-		result = MP_PROBE_FAILED;
-	} else if (!mp_is_our_superblock(mddev, page_address(page))) {
-		if (!path->wrong_disk_logged)
-			pr_warn("md/multipath:%s: path %pg is not used: its disk does not have this array's superblock\n",
-				mdname(mddev), rdev->bdev);
-		result = MP_PROBE_WRONG_DISK;
-	}
-	bio_uninit(&bio);
-	__free_page(page);
-	return result;
-}
-
 enum mp_probe_state mp_check_disk(struct mp_path *path)
 {
 	struct md_rdev *rdev = mp_rdev(path);
 	struct scsi_device *sdev = mp_scsi_device(rdev->bdev);
-	enum mp_probe_state result = MP_PROBE_WRONG_DISK;
 	struct mp_disk now;
 
 	if (!sdev)
@@ -170,11 +125,8 @@ enum mp_probe_state mp_check_disk(struct mp_path *path)
 	     get_capacity(rdev->bdev->bd_disk) != now.sectors))
 		return MP_PROBE_FAILED;
 	if (mp_is_same_disk(path, &now) && mp_has_room(path, rdev))
-		result = path->probe_read_failed ? MP_PROBE_SAME_DISK :
-						   mp_check_superblock(path, rdev);
-	if (result != MP_PROBE_FAILED)
-		path->wrong_disk_logged = result == MP_PROBE_WRONG_DISK;
-	return result;
+		return MP_PROBE_SAME_DISK;
+	return MP_PROBE_WRONG_DISK;
 }
 
 /* Whether the disk of @bdev has the identity of the paths in their slots. */
@@ -205,8 +157,10 @@ int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool quer
 
 	mp_cached_identity(bdev, &known);
 	if (!mp_has_identity(&known)) {
-		pr_info("md/multipath:%s: %pg has no unique ID: accepted, but md cannot check that it leads to the array's disk\n",
-			mdname(conf->mddev), bdev);
+		pr_info("md/multipath:%s: %pg has no unique ID: %s\n", mdname(conf->mddev), bdev,
+			mp_has_superblock(conf->mddev) ?
+			"md only compares its superblock with that of the other paths" :
+			"accepted, but md cannot check that it leads to the array's disk");
 		return 0;
 	}
 	now = known;
@@ -216,6 +170,20 @@ int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool quer
 		return -EIO;
 	}
 	return mp_compare_identity(conf, bdev, &now);
+}
+
+bool mp_is_known_disk(struct mp_conf *conf, struct block_device *bdev)
+{
+	struct mp_identity identity;
+	struct mp_path *path;
+
+	mp_cached_identity(bdev, &identity);
+	if (!mp_has_identity(&identity))
+		return false;
+	mp_for_each_path(path, conf)
+		if (mp_rdev(path) && mp_same_identity(&identity, &path->disk.identity))
+			return true;
+	return false;
 }
 
 /* The first other path of the array, for comparison. */
@@ -341,10 +309,20 @@ static void mp_fill_from_spares(struct mddev *mddev, int slot)
 	}
 }
 
+void mp_leave_out(struct mddev *mddev, struct md_rdev *rdev)
+{
+	int slot = rdev->raid_disk;
+
+	mp_make_spare(rdev);
+	/* md core then writes no superblock to it. */
+	set_bit(Faulty, &rdev->flags);
+	if (slot >= 0)
+		mp_fill_from_spares(mddev, slot);
+}
+
 void mp_leave_out_devices(struct mddev *mddev)
 {
 	struct md_rdev *rdev;
-	int slot;
 
 	/* 6.1 numbers all devices that it finds: these are spares. */
 	rdev_for_each(rdev, mddev)
@@ -352,14 +330,10 @@ void mp_leave_out_devices(struct mddev *mddev)
 			mp_make_spare(rdev);
 
 	rdev_for_each(rdev, mddev) {
-		slot = rdev->raid_disk;
-		if (slot < 0 || test_bit(Faulty, &rdev->flags) || !mp_is_gone(rdev))
+		if (rdev->raid_disk < 0 || test_bit(Faulty, &rdev->flags) || !mp_is_gone(rdev))
 			continue;
 		pr_warn("md/multipath:%s: %pg is gone: array started without it\n",
 			mdname(mddev), rdev->bdev);
-		mp_make_spare(rdev);
-		/* md core then writes no superblock to it. */
-		set_bit(Faulty, &rdev->flags);
-		mp_fill_from_spares(mddev, slot);
+		mp_leave_out(mddev, rdev);
 	}
 }

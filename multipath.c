@@ -10,6 +10,7 @@
  *   retry.c       failed and queued bios, and the retry thread
  *   probe.c       does a path work?
  *   stall.c       does a path respond?
+ *   superblock.c  the superblock that a path reads
  *   io.c          the life of a bio on the submit and complete path
  *   queue.c       queued bios, and submitters that wait for room
  *   identity.c    which disk does a path lead to?
@@ -216,6 +217,9 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 	/* The device may have refused them since its driver set the limits. */
 	if (!bdev_write_zeroes_sectors(rdev->bdev))
 		mp_disable_write_zeroes(mddev->gendisk->queue);
+	err = mp_check_new_superblock(conf, rdev);
+	if (err)
+		return err;
 	err = mddev_stack_new_rdev(mddev, rdev);
 	if (err)
 		return err;
@@ -465,6 +469,7 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 	int err;
 
 	mp_leave_out_devices(mddev);
+	mp_leave_out_copies(mddev);
 	rdev_for_each(rdev, mddev) {
 		struct mp_path *path;
 

@@ -352,6 +352,8 @@ struct mp_conf {
 	bool			shrunk;		/* a path is too small, as logged */
 	unsigned long		next_release;	/* jiffies; of those in paced */
 
+	atomic64_t		superblock_events;	/* of the array's disk, as read last */
+
 	struct list_head	node;		/* in mp_arrays; mp_arrays_lock */
 };
 
@@ -505,13 +507,19 @@ static inline bool mp_has_sectors(const struct md_rdev *rdev, sector_t sectors)
 	return size >= rdev->data_offset && size - rdev->data_offset >= sectors;
 }
 
+/* Whether md core writes a superblock to the array's disk. */
+static inline bool mp_has_superblock(const struct mddev *mddev)
+{
+	return mddev->persistent && !mddev->external;
+}
+
 /* Whether this many sectors after data_offset cover any part of the superblock. */
 static inline bool mp_covers_superblock(const struct mddev *mddev, const struct md_rdev *rdev,
 					sector_t sectors)
 {
 	sector_t length = DIV_ROUND_UP(rdev->sb_size, SECTOR_SIZE);
 
-	if (!mddev->persistent || mddev->external)
+	if (!mp_has_superblock(mddev))
 		return false;
 	if (rdev->sb_start >= rdev->data_offset)
 		return rdev->sb_start - rdev->data_offset < sectors;
@@ -844,7 +852,7 @@ void mp_destroy_access_workqueues(void);
 void mp_cached_disk(struct block_device *bdev, struct mp_disk *disk);
 
 /**
- * mp_check_disk() - check that a path still leads to the array's disk (R12)
+ * mp_check_disk() - check by ID and size that a path still leads to the array's disk (R12)
  * @path: the path; its in_flight is raised
  *
  * Context: sleeps, up to the lower driver's timeout.
@@ -868,6 +876,12 @@ enum mp_probe_state mp_check_disk(struct mp_path *path);
  * both after a line in the log.
  */
 int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool query);
+
+/* Whether a path in its slot has the ID of @bdev, as the kernel has cached it. */
+bool mp_is_known_disk(struct mp_conf *conf, struct block_device *bdev);
+
+/* Make @rdev a spare that md core does not touch.  Another spare gets its slot, if it has one. */
+void mp_leave_out(struct mddev *mddev, struct md_rdev *rdev);
 
 /**
  * mp_leave_out_devices() - leave out devices that cannot be paths when the array starts
@@ -1057,6 +1071,43 @@ void mp_unfreeze(struct mp_conf *conf);
  */
 int mp_create_caches(void);
 void mp_destroy_caches(void);
+
+/* -------- superblock.c: the superblock that a path reads -------- */
+
+/**
+ * mp_check_superblock() - check that a path reads the superblock of the array's disk (R12)
+ * @path: the path, whose ID and size are right; its in_flight is raised
+ *
+ * Context: sleeps, up to the lower driver's timeout, and MP_REFERENCE_TIMEOUT for another path.
+ *
+ * Return: MP_PROBE_SAME_DISK, also without superblocks; MP_PROBE_WRONG_DISK, logged once;
+ * MP_PROBE_FAILED if it cannot be read, or without memory.
+ */
+enum mp_probe_state mp_check_superblock(struct mp_path *path);
+
+/**
+ * mp_check_new_superblock() - check the superblock of a device that becomes a path (R12)
+ * @conf: the array
+ * @rdev: the device
+ *
+ * Only a device that no ID tells is compared, with a live path, if there is one.
+ *
+ * Context: as mp_check_superblock(); reconfig_mutex held.
+ *
+ * Return: 0; -EINVAL if it is a copy, after a line in the log, and @rdev is Faulty; -ENOMEM.
+ */
+int mp_check_new_superblock(struct mp_conf *conf, struct md_rdev *rdev);
+
+/**
+ * mp_leave_out_copies() - leave out copies of the disk when the array starts (R12)
+ * @mddev: the array; mp_leave_out_devices() has run
+ *
+ * These are devices whose superblock differs from the freshest one, unless their ID shows that
+ * they are the same disk.  They become Faulty, and spares take their slots.
+ *
+ * Context: sleeps, up to the lower driver's timeout; reconfig_mutex held.
+ */
+void mp_leave_out_copies(struct mddev *mddev);
 
 /* -------- stall.c: does a path respond? -------- */
 

@@ -140,6 +140,11 @@ void mp_check_work(struct work_struct *work)
 	unsigned int flags = memalloc_noreclaim_save();
 	enum mp_probe_state result = mp_check_disk(path);
 
+	/* A path that cannot be read is inactive, and its ID alone identifies it. */
+	if (result == MP_PROBE_SAME_DISK && !path->probe_read_failed)
+		result = mp_check_superblock(path);
+	if (result != MP_PROBE_FAILED)
+		path->wrong_disk_logged = result == MP_PROBE_WRONG_DISK;
 	memalloc_noreclaim_restore(flags);
 	mp_return_probe(path, result);
 }
