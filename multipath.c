@@ -40,8 +40,8 @@
  * The life of a running array (probe.c, retry.c):
  *
  *   working --a probe of the last path fails, all are inactive, or none is live--> searching
- *   searching --no failed path works either--> queueing
  *   given up, queueing, searching --a probe succeeds, or a path is added--> working
+ *   searching --no failed path works--> queueing
  *   queueing --no_path_retry is over--> given up
  *   given up --no_path_retry is raised--> queueing
  *
@@ -214,12 +214,12 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 	err = mp_check_identity(conf, rdev->bdev, true);
 	if (err)
 		return err;
-	/* The device may have refused them since its driver set the limits. */
-	if (!bdev_write_zeroes_sectors(rdev->bdev))
-		mp_disable_write_zeroes(mddev->gendisk->queue);
 	err = mp_check_new_superblock(conf, rdev);
 	if (err)
 		return err;
+	/* The device may have refused them since its driver set the limits. */
+	if (!bdev_write_zeroes_sectors(rdev->bdev))
+		mp_disable_write_zeroes(mddev->gendisk->queue);
 	err = mddev_stack_new_rdev(mddev, rdev);
 	if (err)
 		return err;

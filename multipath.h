@@ -257,7 +257,7 @@ struct mp_path {
 	bool			probe_to_reinstate;	/* the path has failed */
 	bool			probe_read_failed;	/* check whether it is inactive */
 	u32			probe_generation; /* mp_path::live_generation when it started */
-	unsigned int		probe_place;	/* which place of the disk it reads, or reads next */
+	unsigned int		probe_place;	/* which place of the disk it reads */
 	u8			probe_ticket;	/* for mp_put_path() */
 	struct page		*probe_page;
 	struct bio_vec		probe_vec;

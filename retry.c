@@ -25,8 +25,8 @@
  *      - If the path does not work, it fails or is inactive, and the bio continues without
  *        it.  If it was the last path, the failed paths are probed (R11).  If one of them
  *        works, the round continues there.  Otherwise the bio waits (R8).  When a path
- *        works again, a new round begins.  If no_path_retry seconds have passed since the bio's first error,
- *        the bio ends with that error instead.
+ *        works again, a new round begins.  If no_path_retry seconds have passed since the
+ *        bio's first error, the bio ends with that error instead.
  *
  * Rounds and verifications end, so every bio ends, unless no_path_retry is -1.
  *
