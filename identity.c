@@ -11,6 +11,8 @@
  * If a device has no identity, its superblock must be the one that the other paths read: see
  * superblock.c.  If the array has no superblock either, the device is accepted, and the log
  * says that it cannot be checked.
+ *
+ * A disk that cannot read its superblock keeps no path out.  Then identity and size decide.
  */
 
 #include <linux/blkdev.h>

@@ -232,6 +232,7 @@ struct mp_path {
 	struct mp_disk		disk;		/* when it was added; sectors: lock; peeked */
 	struct work_struct	check_work;	/* mp_check_work(); counts in in_flight */
 	bool			wrong_disk_logged;	/* check_work's */
+	enum mp_probe_state	unreadable_logged;	/* of its superblock; check_work's */
 
 	unsigned long		silent_since;	/* jiffies; stall_work's */
 	unsigned long		alone_since;	/* jiffies; the others respond; stall_work's */
@@ -1080,8 +1081,9 @@ void mp_destroy_caches(void);
  *
  * Context: sleeps, up to the lower driver's timeout, and MP_REFERENCE_TIMEOUT for another path.
  *
- * Return: MP_PROBE_SAME_DISK, also without superblocks; MP_PROBE_WRONG_DISK, logged once;
- * MP_PROBE_FAILED if it cannot be read, or without memory.
+ * Return: MP_PROBE_SAME_DISK, also without superblocks, and after a line in the log also if
+ * the disk cannot read its superblock; MP_PROBE_WRONG_DISK, logged once; MP_PROBE_FAILED if the
+ * path does not read it, or without memory.
  */
 enum mp_probe_state mp_check_superblock(struct mp_path *path);
 

@@ -440,6 +440,7 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rd
 
 	path->node = bdev_get_queue(rdev->bdev)->node;
 	path->wrong_disk_logged = false;
+	path->unreadable_logged = MP_PROBE_IDLE;
 	path->probe_read_failed = false;
 	mp_disable_bad_blocks(rdev);
 	spin_lock_irq(&conf->lock);

@@ -240,11 +240,50 @@ static enum mp_probe_state mp_check_copy(struct mp_path *path, const struct md_r
 	return MP_PROBE_SAME_DISK;
 }
 
+static void mp_log_unreadable(struct mp_path *path, const struct md_rdev *rdev,
+			      blk_status_t status, enum mp_probe_state result)
+{
+	const char *name = mdname(path->conf->mddev);
+
+	if (path->unreadable_logged == result)
+		return;
+	path->unreadable_logged = result;
+	if (result == MP_PROBE_SAME_DISK)
+		pr_warn("md/multipath:%s: path %pg cannot read the superblock (error %d): used, because %s that of the array's disk\n",
+			name, rdev->bdev, blk_status_to_errno(status),
+			mp_has_identity(&path->disk.identity) ? "its ID is" :
+			"no path reads it and its size is");
+	else
+		pr_warn("md/multipath:%s: path %pg is not used: it cannot read the superblock (error %d), and another path can\n",
+			name, rdev->bdev, blk_status_to_errno(status));
+}
+
+/*
+ * The path cannot read the superblock.  ID and size are right, and a bad sector is no reason
+ * to keep the path out.  But if the error may be the path's, or there is no ID, no other path
+ * may be able to read the superblock.
+ */
+static enum mp_probe_state mp_handle_unreadable(struct mp_path *path, const struct md_rdev *rdev,
+						blk_status_t status, struct page *page)
+{
+	enum mp_class class = mp_classify(status, REQ_OP_READ);
+	enum mp_probe_state result = MP_PROBE_SAME_DISK;
+
+	if (class == MP_PATH_ERROR || class == MP_BUSY || status == BLK_STS_TIMEOUT)
+		return MP_PROBE_FAILED;
+	if ((class != MP_FINAL || !mp_has_identity(&path->disk.identity)) &&
+	    mp_read_reference(path->conf, path, page))
+		result = MP_PROBE_FAILED;
+	mp_log_unreadable(path, rdev, status, result);
+	return result;
+}
+
 enum mp_probe_state mp_check_superblock(struct mp_path *path)
 {
 	struct mddev *mddev = path->conf->mddev;
 	struct md_rdev *rdev = mp_rdev(path);
 	enum mp_probe_state result;
+	blk_status_t status;
 	struct page *page;
 
 	if (!mp_has_superblock(mddev))
@@ -252,8 +291,9 @@ enum mp_probe_state mp_check_superblock(struct mp_path *path)
 	page = alloc_page(GFP_NOIO);
 	if (!page)
 		return MP_PROBE_FAILED;
-	if (mp_read_superblock(rdev, page)) {
-		result = MP_PROBE_FAILED;
+	status = mp_read_superblock(rdev, page);
+	if (status) {
+		result = mp_handle_unreadable(path, rdev, status, page);
 	} else if (!mp_is_our_superblock(mddev, page)) {
 		if (!path->wrong_disk_logged)
 			pr_warn("md/multipath:%s: path %pg is not used: its disk does not have this array's superblock\n",
@@ -262,6 +302,8 @@ enum mp_probe_state mp_check_superblock(struct mp_path *path)
 	} else {
 		result = mp_check_copy(path, rdev, page);
 	}
+	if (!status)
+		path->unreadable_logged = MP_PROBE_IDLE;
 	__free_page(page);
 	return result;
 }
