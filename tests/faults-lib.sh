@@ -300,6 +300,17 @@ stop_injecting() {
 	[[ ! -e $(injections "$1") ]] || echo "- 2 $2" >"$(injections "$1")"
 }
 
+# lose <path> <opcode>: let the disk never complete a command with this opcode
+lose() {
+	defer stop_losing "$1" "$2"
+	echo "0 1 $2" >"$(injections "$1")"
+}
+
+# stop_losing <path> <opcode>
+stop_losing() {
+	[[ ! -e $(injections "$1") ]] || echo "- 0 $2" >"$(injections "$1")" || :
+}
+
 injections() {
 	local address
 	address=$(readlink --canonicalize "/sys/block/$(name_of "$1")/device")
