@@ -7,6 +7,7 @@
  *
  *   this file     the personality: what md core calls, start and stop of an array
  *   sysfs.c       tunables, counters and the table of paths
+ *   slots.c       the slots of an array, as structs in memory
  *   retry.c       failed and queued bios, and the retry thread
  *   probe.c       does a path work?
  *   stall.c       does a path respond?
@@ -41,8 +42,8 @@
  *
  *   working --a probe of the last path fails, all are inactive, or none is live--> searching
  *   given up, queueing, searching --a probe succeeds, or a path is added--> working
- *   searching --no failed path works--> queueing
  *   queueing --no_path_retry is over--> given up
+ *   searching --no failed path works--> queueing
  *   given up --no_path_retry is raised--> queueing
  *
  * The rules, with the file that has each one's full text:
@@ -63,13 +64,13 @@
  *   R14  scsi.c      An inactive path has not failed.
  *   R15  stall.c     A path that completes no I/O is avoided, then failed, and its I/O aborted.
  *   R18  io.c        A refusal that may be one port's alone is confirmed over another path.
+ *   R19  path.c      A path that is added is used: the array gets a slot for it.
  *        io.c        Order: a bio has one try at a time.
  */
 
 #include <linux/blk-integrity.h>
 #include <linux/blkdev.h>
 #include <linux/module.h>
-#include <linux/raid/md_p.h>
 #include <linux/rculist.h>
 #include <linux/reboot.h>
 #include <linux/seq_file.h>
@@ -186,13 +187,14 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
  * @rdev: the path; its raid_disk is the slot to take, or -1 for any
  *
  * Sets @rdev's raid_disk and In_sync, and its sectors if md core left them 0, as it does
- * for arrays without superblock.
+ * for arrays without superblock.  May set the array's raid_disks (R19).
  *
  * Context: sleeps; reconfig_mutex held.  I/O may be in flight and may arrive, because not
  * every caller suspends the array.
  *
- * Return: 0; -EEXIST without a free slot; -EINVAL, -ENOSPC, -EIO or -ENXIO if the device
- * cannot be a path of this array, after a line in the log; -ENOMEM.
+ * Return: 0; -EEXIST without a free slot; -EAGAIN if md core is to try again; -EINVAL,
+ * -ENOSPC, -EIO or -ENXIO if the device cannot be a path of this array, after a line in the
+ * log; -ENOMEM.
  */
 static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 {
@@ -201,8 +203,8 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 	int err;
 
 	path = mp_find_slot(conf, rdev);
-	if (!path)
-		return -EEXIST;
+	if (IS_ERR(path))
+		return PTR_ERR(path);
 	if (test_bit(Faulty, &rdev->flags)) {
 		pr_warn("md/multipath:%s: %pg is faulty: remove it and add it again\n",
 			mdname(mddev), rdev->bdev);
@@ -307,69 +309,6 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 	return 0;
 }
 
-static void mp_free_path(struct mp_path *path)
-{
-	mp_free_tracker(path);
-	if (path->submit_wq)
-		destroy_workqueue(path->submit_wq);
-	if (path->probe_page)
-		__free_page(path->probe_page);
-	kfree(path->probe);
-	free_percpu(path->tally);
-	kfree(path);
-}
-
-static struct mp_path *mp_alloc_path(struct mp_conf *conf, unsigned int slot)
-{
-	struct mp_path *path = kzalloc(sizeof(*path), GFP_KERNEL);
-
-	if (!path)
-		return NULL;
-	path->conf = conf;
-	path->slot = slot;
-	init_llist_head(&path->to_submit);
-	INIT_WORK(&path->submit_work, mp_submit_work);
-	INIT_WORK(&path->check_work, mp_check_work);
-
-	path->tally = alloc_percpu(struct mp_tally);
-	path->probe_page = alloc_page(GFP_KERNEL);
-	path->probe = kmalloc(sizeof(*path->probe), GFP_KERNEL);
-	path->submit_wq = alloc_ordered_workqueue("%s_mp%u", WQ_MEM_RECLAIM,
-						  mdname(conf->mddev), slot);
-	if (!path->tally || !path->probe_page || !path->probe || !path->submit_wq) {
-		mp_free_path(path);
-		return NULL;
-	}
-	return path;
-}
-
-/*
- * Set the number of slots.  New slots are empty.  Slots that go are empty too, and keep
- * their struct mp_path until the array stops, because it may still be in use.
- *
- * Context: sleeps; reconfig_mutex held.  Since 6.7 md core may have suspended the array,
- * and set noio for its allocations; only the rescuer of a workqueue is allocated without
- * that.
- *
- * Return: 0; -ENOMEM, and the number of slots is unchanged.
- */
-static int mp_set_slots(struct mp_conf *conf, unsigned int nr)
-{
-	unsigned int slot;
-
-	for (slot = 0; slot < nr; slot++) {
-		if (!conf->paths[slot])
-			conf->paths[slot] = mp_alloc_path(conf, slot);
-		if (!conf->paths[slot])
-			return -ENOMEM;
-	}
-	spin_lock_irq(&conf->lock);
-	smp_store_release(&conf->nr_paths, nr);		/* pairs with mp_slot() */
-	__mp_count_paths(conf);
-	spin_unlock_irq(&conf->lock);
-	return 0;
-}
-
 static void mp_free_conf(struct mp_conf *conf)
 {
 	struct mp_path *path;
@@ -397,6 +336,7 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	conf->stall_timeout = MP_STALL_TIMEOUT;
 	conf->io_timeout = MP_IO_TIMEOUT;
 	INIT_DELAYED_WORK(&conf->stall_work, mp_stall_work);
+	INIT_DELAYED_WORK(&conf->slot_work, mp_slot_work);
 	INIT_WORK(&conf->uevent_work, mp_uevent_work);
 	spin_lock_init(&conf->lock);
 	init_llist_head(&conf->failed);
@@ -421,18 +361,6 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 out_free_conf:
 	mp_free_conf(conf);
 	return NULL;
-}
-
-/*
- * Metadata 0.90 has MD_SB_DISKS entries, and super_90_sync() does not check its index.
- * Each slot takes one entry, and each failed path another.  (So does each spare, which no
- * personality can refuse; raid1 has the same problem.)
- */
-static int mp_max_paths(const struct mddev *mddev)
-{
-	if (mddev->persistent && mddev->major_version == 0)
-		return MD_SB_DISKS / 2;
-	return MP_MAX_PATHS;
 }
 
 static int mp_check_number(struct mddev *mddev, int nr)
@@ -623,7 +551,7 @@ out_free_conf:
  * @mddev: the array; md core has stopped mddev->thread, and nothing submits bios
  * @priv: its struct mp_conf
  *
- * Waits for bios and probes that are at a path, and for nothing else.
+ * Waits for bios and probes that are at a path, and for slot_work, which allocates memory.
  *
  * Context: sleeps, up to the lower drivers' timeout; reconfig_mutex held.
  */
@@ -637,6 +565,8 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	mutex_lock(&mp_arrays_lock);
 	list_del(&conf->node);
 	mutex_unlock(&mp_arrays_lock);
+	/* Only hot_add_disk, which needs reconfig_mutex, and the work itself queue it. */
+	cancel_delayed_work_sync(&conf->slot_work);
 	/*
 	 * No access_work uses the array after the grace period of mp_freeze(), so none
 	 * wakes the thread below.  This does not wait for its commands.

@@ -328,6 +328,8 @@ struct mp_conf {
 	unsigned int		io_timeout;	/* ms, 0: do not check; peeked */
 	struct delayed_work	stall_work;	/* mp_stall_work() */
 	struct work_struct	uevent_work;	/* mp_uevent_work() */
+	struct delayed_work	slot_work;	/* mp_slot_work() */
+	bool			full_logged;	/* no slot is empty; reconfig_mutex */
 	struct workqueue_struct	*check_wq;	/* fixed; for check_work */
 	bool			md_has_work;	/* any context sets, the retry thread takes */
 	struct mp_path		*probe_request;	/* any context sets, the retry thread takes */
@@ -729,27 +731,41 @@ struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev);
 /**
  * mp_fill_slot() - put a path into its slot
  * @conf: the array
- * @path: an empty slot; the caller has set mp_path::disk
+ * @path: an empty slot, or a new one after the last; the caller has set mp_path::disk
  * @rdev: the path's rdev; its raid_disk and In_sync are set
  * @in_sync: whether I/O may go to the path from now on
  *
- * If no path worked before, the retry thread starts the queued bios.
+ * If no path worked before, the retry thread starts the queued bios.  With a new slot, the
+ * caller has md core write the superblock (R19).
  *
  * Context: process context; reconfig_mutex held.
  */
 void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
 		  bool in_sync);
 
+/* How many slots the array can have. */
+int mp_max_paths(const struct mddev *mddev);
+
 /**
  * mp_find_slot() - find a slot for a new path
  * @conf: the array
  * @rdev: the path; its raid_disk, if not -1, is the only slot that will do
  *
- * Context: process context; reconfig_mutex held.
+ * Context: process context; reconfig_mutex held.  Allocates nothing.
  *
- * Return: the slot, preferably the one that the path had before; NULL if none is free.
+ * Return: the slot, preferably the one that the path had before.  If none is empty, the one
+ * after the last: mp_fill_slot() adds it (R19).  ERR_PTR(-EAGAIN) if slot_work makes that one
+ * first and then has md core try again; ERR_PTR(-EEXIST) if no other slot is possible.
  */
 struct mp_path *mp_find_slot(struct mp_conf *conf, const struct md_rdev *rdev);
+
+/**
+ * mp_request_spares() - have md core add the spares, if there are any (R19)
+ * @conf: the array
+ *
+ * Context: process context, while the retry thread runs.
+ */
+void mp_request_spares(struct mp_conf *conf);
 
 /* mp_conf::uevent_work: send the uevents that are due.  Sleeps. */
 void mp_uevent_work(struct work_struct *work);
@@ -888,9 +904,10 @@ void mp_leave_out(struct mddev *mddev, struct md_rdev *rdev);
  * mp_leave_out_devices() - leave out devices that cannot be paths when the array starts
  * @mddev: the array; md core has bound its devices
  *
- * These are devices whose slots do not exist, which become spares, and devices that are gone,
- * which become Faulty.  A spare takes the slot of a device that is gone.  This comes before
- * mp_check_path(), which looks at the slots of all other devices.
+ * These are devices whose slots do not exist, which become spares until the array has started
+ * (R19), and devices that are gone, which become Faulty.  A spare takes the slot of a device
+ * that is gone.  This comes before mp_check_path(), which looks at the slots of all other
+ * devices.
  *
  * Context: process context; reconfig_mutex held.
  */
@@ -1202,6 +1219,30 @@ void mp_retry_thread(struct md_thread *thread);
  * Context: process context.
  */
 void mp_set_no_path_retry(struct mp_conf *conf, int seconds);
+
+/* -------- slots.c: the slots of an array, as structs in memory -------- */
+
+/* Free a slot, which nothing uses any more.  Sleeps. */
+void mp_free_path(struct mp_path *path);
+
+/* mp_conf::slot_work: make the slot that mp_find_slot() lacks.  Sleeps, and allocates. */
+void mp_slot_work(struct work_struct *work);
+
+/**
+ * mp_set_slots() - set the number of slots
+ * @conf: the array
+ * @nr: the number, at most MP_MAX_PATHS
+ *
+ * New slots are empty.  Slots that go are empty too, and keep their struct mp_path until the
+ * array stops, because it may still be in use.
+ *
+ * Context: sleeps; reconfig_mutex held.  Since 6.7 md core has suspended the array if the
+ * administrator sets the number, and set noio for its allocations; only the rescuer of a
+ * workqueue is allocated without that.
+ *
+ * Return: 0; -ENOMEM, and the number of slots is unchanged.
+ */
+int mp_set_slots(struct mp_conf *conf, unsigned int nr);
 
 /* -------- sysfs.c: tunables, counters and the table of paths -------- */
 

@@ -16,11 +16,20 @@
  *
  * R10. The error handler and the completions run in any context, so nothing that they call
  * sleeps or takes reconfig_mutex.
+ *
+ * R19. A path that is added is used.  If no slot is empty, the array gets another one, up to
+ * mp_max_paths(), and md core writes the new number to the superblock.  So a spare remains
+ * only beyond that limit, or when multipath_hot_add_disk() refuses it.  md core tries a
+ * refused one again when no path works.  The superblock may still have the old number: an
+ * array that finds more paths when it starts adds them likewise.  Only the administrator
+ * takes slots away (multipath_check_reshape()).
  */
 
 #include <linux/badblocks.h>
 #include <linux/blkdev.h>
 #include <linux/kobject.h>
+#include <linux/raid/md_p.h>
+#include <linux/rculist.h>
 #include <linux/sysfs.h>
 #include "md.h"
 #include "multipath.h"
@@ -459,12 +468,51 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rd
 	rdev->raid_disk = path->slot;
 	clear_bit(In_sync, &rdev->flags);
 	rcu_assign_pointer(path->rdev, rdev);
+	if (path->slot >= conf->nr_paths) {
+		conf->mddev->raid_disks = path->slot + 1;
+		smp_store_release(&conf->nr_paths, path->slot + 1);	/* pairs with mp_slot() */
+	}
 	if (in_sync)
 		__mp_set_live(path, rdev, false);
 	else
 		__mp_count_paths(conf);
 	spin_unlock_irq(&conf->lock);
 	md_wakeup_thread(conf->retry_thread);
+}
+
+/*
+ * Metadata 0.90 has MD_SB_DISKS entries, and super_90_sync() does not check its index.
+ * Each slot takes one entry, and each failed path another.  (So does each spare, which no
+ * personality can refuse; raid1 has the same problem.)
+ */
+int mp_max_paths(const struct mddev *mddev)
+{
+	if (mddev->persistent && mddev->major_version == 0)
+		return MD_SB_DISKS / 2;
+	return MP_MAX_PATHS;
+}
+
+/*
+ * The slot after the last one (R19).  Its struct may exist, from before the number of slots
+ * was reduced, or because slot_work has made it.
+ */
+static struct mp_path *mp_next_slot(struct mp_conf *conf, const struct md_rdev *rdev)
+{
+	unsigned int nr = conf->nr_paths;
+	struct mp_path *path;
+
+	if (nr >= mp_max_paths(conf->mddev)) {
+		if (!conf->full_logged)
+			pr_warn("md/multipath:%s: %pg is not used: the array has %u paths, and more are not supported\n",
+				mdname(conf->mddev), rdev->bdev, nr);
+		conf->full_logged = true;
+		return ERR_PTR(-EEXIST);
+	}
+	path = READ_ONCE(conf->paths[nr]);	/* pairs with mp_make_slot() */
+	if (path)
+		return path;
+	queue_delayed_work(system_long_wq, &conf->slot_work, 0);
+	return ERR_PTR(-EAGAIN);
 }
 
 struct mp_path *mp_find_slot(struct mp_conf *conf, const struct md_rdev *rdev)
@@ -478,11 +526,36 @@ struct mp_path *mp_find_slot(struct mp_conf *conf, const struct md_rdev *rdev)
 			return path;
 	}
 	if (rdev->raid_disk >= 0)
-		return NULL;
-	mp_for_each_path(path, conf)
-		if (!mp_rdev(path))
-			return path;
-	return NULL;
+		return ERR_PTR(-EEXIST);
+	mp_for_each_path(path, conf) {
+		if (mp_rdev(path))
+			continue;
+		conf->full_logged = false;
+		return path;
+	}
+	return mp_next_slot(conf, rdev);
+}
+
+static bool mp_has_spare(struct mddev *mddev)
+{
+	struct md_rdev *rdev;
+	bool found = false;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(rdev, &mddev->disks, same_set)
+		if (READ_ONCE(rdev->raid_disk) < 0 && !test_bit(Faulty, &rdev->flags))
+			found = true;
+	rcu_read_unlock();
+	return found;
+}
+
+void mp_request_spares(struct mp_conf *conf)
+{
+	if (!mp_has_spare(conf->mddev))
+		return;
+	set_bit(MD_RECOVERY_NEEDED, &conf->mddev->recovery);
+	WRITE_ONCE(conf->md_has_work, true);	/* pairs with mp_wake_md() */
+	md_wakeup_thread(conf->retry_thread);
 }
 
 static void mp_send_uevent(struct mp_conf *conf, const char *name, bool live)

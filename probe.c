@@ -231,6 +231,7 @@ bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last)
 	if (entered) {
 		conf->last_probe = jiffies;
 		conf->search_begun = false;
+		mp_request_spares(conf);
 	}
 	return entered;
 }

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The slots of an array, as structs in memory
+ *
+ * A slot exists from the moment the array first has that many slots until the array stops.
+ * Paths come and go in it (path.c).
+ */
+
+#include <linux/percpu.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include "md.h"
+#include "multipath.h"
+
+void mp_free_path(struct mp_path *path)
+{
+	mp_free_tracker(path);
+	if (path->submit_wq)
+		destroy_workqueue(path->submit_wq);
+	if (path->probe_page)
+		__free_page(path->probe_page);
+	kfree(path->probe);
+	free_percpu(path->tally);
+	kfree(path);
+}
+
+static struct mp_path *mp_alloc_path(struct mp_conf *conf, unsigned int slot)
+{
+	struct mp_path *path = kzalloc(sizeof(*path), GFP_KERNEL);
+
+	if (!path)
+		return NULL;
+	path->conf = conf;
+	path->slot = slot;
+	init_llist_head(&path->to_submit);
+	INIT_WORK(&path->submit_work, mp_submit_work);
+	INIT_WORK(&path->check_work, mp_check_work);
+
+	path->tally = alloc_percpu(struct mp_tally);
+	path->probe_page = alloc_page(GFP_KERNEL);
+	path->probe = kmalloc(sizeof(*path->probe), GFP_KERNEL);
+	path->submit_wq = alloc_ordered_workqueue("%s_mp%u", WQ_MEM_RECLAIM,
+						  mdname(conf->mddev), slot);
+	if (!path->tally || !path->probe_page || !path->probe || !path->submit_wq) {
+		mp_free_path(path);
+		return NULL;
+	}
+	return path;
+}
+
+/* Make the struct of a slot, unless it exists.  Returns 0 or -ENOMEM. */
+static int mp_make_slot(struct mp_conf *conf, unsigned int slot)
+{
+	struct mp_path *path;
+
+	if (slot >= MP_MAX_PATHS || READ_ONCE(conf->paths[slot]))
+		return 0;
+	path = mp_alloc_path(conf, slot);
+	if (!path)
+		return -ENOMEM;
+	/* slot_work and mp_set_slots() may both make it.  pairs with mp_next_slot() */
+	if (cmpxchg(&conf->paths[slot], NULL, path))
+		mp_free_path(path);
+	return 0;
+}
+
+/*
+ * mp_conf::slot_work: make the slot that mp_find_slot() lacks, and have md core add the path.
+ *
+ * Since 6.7 md core suspends the array while it adds paths.  A new slot has a new kernel
+ * thread, the rescuer of its workqueue.  kthreadd allocates that, and may have to write to
+ * this very array to free memory:
+ *
+ *	CPU0 md core			CPU1 kthreadd
+ *	suspends the array
+ *	waits for the rescuer
+ *					swaps a page out to the array
+ *					waits for the end of the suspension
+ *
+ * So hot_add_disk makes no slot, and this work holds nothing that I/O waits for.
+ */
+void mp_slot_work(struct work_struct *work)
+{
+	struct mp_conf *conf = container_of(work, struct mp_conf, slot_work.work);
+	unsigned int flags = memalloc_noio_save();
+	int err = mp_make_slot(conf, READ_ONCE(conf->nr_paths));
+
+	memalloc_noio_restore(flags);
+	if (err)
+		queue_delayed_work(system_long_wq, &conf->slot_work, HZ);
+	else
+		mp_request_spares(conf);
+}
+
+int mp_set_slots(struct mp_conf *conf, unsigned int nr)
+{
+	unsigned int slot;
+	int err;
+
+	for (slot = 0; slot < nr; slot++) {
+		err = mp_make_slot(conf, slot);
+		if (err)
+			return err;
+	}
+	spin_lock_irq(&conf->lock);
+	smp_store_release(&conf->nr_paths, nr);		/* pairs with mp_slot() */
+	__mp_count_paths(conf);
+	spin_unlock_irq(&conf->lock);
+	return 0;
+}
