@@ -168,7 +168,7 @@ static void mp_set_stalled(struct mp_path *path, const struct md_rdev *rdev, uns
  */
 static void mp_handle_silent(struct mp_path *path, struct md_rdev *rdev, unsigned int silent)
 {
-	if (!path->aborting)
+	if (mp_rdev_live(rdev))
 		pr_warn("md/multipath:%s: path %pg has not responded for %u ms: aborting its I/O\n",
 			mdname(path->conf->mddev), rdev->bdev, silent);
 	path->aborting = true;
