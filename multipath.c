@@ -32,7 +32,8 @@
  *
  * The life of a path (path.c, probe.c):
  *
- *   live (In_sync) --error of I/O, probe or superblock write--> failed (Faulty)
+ *   live (In_sync) --error of I/O or of a probe--> failed (Faulty)
+ *   live --error of a superblock write--> probed
  *   live --mdadm --fail--> failed, until the administrator reinstates it
  *   failed --a probe succeeds (R11, R12)--> live
  *   failed --mdadm --remove, or its device is gone--> out of the array
@@ -64,6 +65,7 @@
  *   R14  scsi.c      An inactive path has not failed.
  *   R15  stall.c     A path that completes no I/O is avoided, then failed, and its I/O aborted.
  *   R18  io.c        A refusal that may be one port's alone is confirmed over another path.
+ *        probe.c     A failed superblock write costs no path.
  *   R19  path.c      A path that is added is used: the array gets a slot for it.
  *        io.c        Order: a bio has one try at a time.
  */
@@ -137,13 +139,14 @@ static bool mp_failed_by_admin(const struct md_rdev *rdev)
  * @mddev: the array
  * @rdev: the path, or a spare
  *
- * md_error() calls it after a failed superblock write, which is a path error like any
- * other. md_error() also calls it for mdadm --fail, after which no probe may reinstate the
- * path.  md core does not call it for a path that has already failed.
+ * md_error() calls it for mdadm --fail, after which no probe may reinstate the path, and
+ * after a failed superblock write, with no word about the error.  md core does not call it
+ * for a path that has already failed.
  *
- * The last live path stays live (R3).  After a superblock error, a path with a known ALUA
- * state stays live until mp_access_work() has queried it, and fails then unless that
- * explains the error (R14).  Until then md core takes the superblock as written.
+ * The last live path stays live (R3).  After a superblock error, a path stays live until a
+ * probe shows that it does not work (R18).  Meanwhile md core takes the superblock as
+ * written: it repeats a write only if MD_SB_CHANGE_DEVS or MD_SB_CHANGE_CLEAN is set, or
+ * with MD_FAILFAST_SUPPORTED, which this personality does not set.
  *
  * Context: any, so no mutex (R10).  Takes mp_conf::lock.
  */
@@ -158,16 +161,18 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 	spin_lock_irqsave(&conf->lock, flags);
 	path = __mp_path_of(conf, rdev);
 	was_live = path && mp_rdev_live(rdev);
+	if (was_live && reason == MP_SUPERBLOCK_ERROR) {
+		WRITE_ONCE(path->superblock_errors, path->superblock_errors + 1);
+		spin_unlock_irqrestore(&conf->lock, flags);
+		/* pairs with mp_probe_suspect_paths() */
+		md_wakeup_thread(conf->retry_thread);
+		return;
+	}
 	if (was_live && conf->nr_live <= 1) {
 		spin_unlock_irqrestore(&conf->lock, flags);
 		pr_crit_ratelimited("md/multipath:%s: %pg is the last live path: it stays in use\n",
 				    mdname(mddev), rdev->bdev);
 		mp_request_probe(path);
-		return;
-	}
-	if (path && reason != MP_BY_ADMIN && READ_ONCE(path->has_access)) {
-		spin_unlock_irqrestore(&conf->lock, flags);
-		mp_suspect_path(path, rdev, reason);
 		return;
 	}
 	if (path)

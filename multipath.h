@@ -154,7 +154,7 @@ enum mp_reason {
 	MP_IO_ERROR,		/* an I/O ended with a path error */
 	MP_FAILED_OVER,		/* another path did an I/O that failed on this one */
 	MP_PROBE_ERROR,		/* a probe failed */
-	MP_SUPERBLOCK_ERROR,	/* md core could not write a superblock to it */
+	MP_SUPERBLOCK_ERROR,	/* a superblock write failed, and then a probe */
 	MP_GONE,		/* its device has disappeared */
 	MP_TIMEOUT,		/* it has completed no I/O for io_timeout */
 	MP_BY_ADMIN,		/* mdadm --fail, or a write to sysfs */
@@ -173,7 +173,8 @@ enum mp_class {
 /*
  * A probe is one small read from a path.  The retry thread starts it, the path's submit_work
  * submits it, and its completion hands it back.  For a failed path that responds, check_work
- * then checks which disk the path leads to.
+ * then checks which disk the path leads to.  For a live path that could not write the
+ * superblock, it checks whether the path reads it.
  */
 enum mp_probe_state {
 	MP_PROBE_IDLE,		/* the retry thread owns it */
@@ -181,6 +182,7 @@ enum mp_probe_state {
 	MP_PROBE_OK,		/* back: the path works */
 	MP_PROBE_AMBIGUOUS,	/* back: this place of the disk cannot be read */
 	MP_PROBE_FAILED,	/* back: the path does not work */
+	MP_PROBE_SUPERBLOCK,	/* back: the path reads the array's superblock */
 	MP_PROBE_SAME_DISK,	/* back: the path leads to the same disk as before */
 	MP_PROBE_WRONG_DISK,	/* back: the path leads to another disk */
 };
@@ -228,6 +230,8 @@ struct mp_path {
 	unsigned int		reinstatements;	/* since it was added */
 	unsigned long		ios_before;	/* of this slot, when it was added */
 	blk_status_t		last_error;	/* of a bio or a probe; any context */
+	u32			superblock_errors; /* lock; failed superblock writes; peeked */
+	u32			superblock_checked; /* how many are decided on; peeked */
 
 	struct mp_disk		disk;		/* when it was added; sectors: lock; peeked */
 	struct work_struct	check_work;	/* mp_check_work(); counts in in_flight */
@@ -257,7 +261,9 @@ struct mp_path {
 	bool			probe_to_submit;	/* the retry thread sets, the work clears */
 	bool			probe_to_reinstate;	/* the path has failed */
 	bool			probe_read_failed;	/* check whether it is inactive */
+	bool			probe_superblock;	/* check only its superblock */
 	u32			probe_generation; /* mp_path::live_generation when it started */
+	u32			probe_errors;	/* mp_path::superblock_errors at that time */
 	unsigned int		probe_place;	/* which place of the disk it reads */
 	u8			probe_ticket;	/* for mp_put_path() */
 	struct page		*probe_page;
@@ -1194,6 +1200,9 @@ unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until);
 
 /* Probe the failed paths that are due (R11).  The retry thread's. */
 void mp_probe_failed_paths(struct mp_conf *conf);
+
+/* Probe the live paths that could not write the superblock (R18).  The retry thread's. */
+void mp_probe_suspect_paths(struct mp_conf *conf);
 
 /* -------- retry.c: failed and queued bios, and the retry thread -------- */
 

@@ -2,7 +2,8 @@
 /*
  * The state of a path and of the array, slots, uevents
  *
- *   live (In_sync) --error of I/O, probe or superblock write--> failed (Faulty)
+ *   live (In_sync) --error of I/O or of a probe--> failed (Faulty)
+ *   live --error of a superblock write--> probed
  *   live --mdadm --fail--> failed, until the administrator reinstates it
  *   failed --a probe succeeds (R11, R12)--> live
  *   failed --mdadm --remove, or its device is gone--> out of the array
@@ -130,6 +131,7 @@ static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev, bool inact
 	WRITE_ONCE(path->auto_reinstate, false);
 	clear_bit(MP_STALLED, &path->demerits);
 	WRITE_ONCE(path->suspect_reason, MP_NO_REASON);
+	WRITE_ONCE(path->superblock_checked, path->superblock_errors);
 	assign_bit(MP_INACTIVE, &path->demerits, inactive);
 	WRITE_ONCE(conf->generation, conf->generation + 1);
 	/* pairs with mp_suspect_ambiguous_paths(), mp_handle_result() */

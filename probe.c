@@ -29,6 +29,14 @@
  * When the last live path does not work, all failed paths are probed at once, whatever
  * their intervals and hold-downs are.  The array is without a path only if that finds none,
  * or takes longer than MP_SEARCH_TIME.  Until then bios wait, also if no_path_retry is 0.
+ *
+ * R18, for superblocks.  A failed superblock write costs no path: the disk may have
+ * refused it, and md core does not pass on the error.  The path is probed, and stays live
+ * if it responds and still reads the superblock.  That is what mp_check_work() requires
+ * before it reinstates a path, too.  So no path fails for a reason that does not keep it
+ * from returning, only to write the superblock once more.
+ *
+ * An inactive path cannot write, and is queried anyway (R14).
  */
 
 #include <linux/blkdev.h>
@@ -138,21 +146,31 @@ void mp_check_work(struct work_struct *work)
 {
 	struct mp_path *path = container_of(work, struct mp_path, check_work);
 	unsigned int flags = memalloc_noreclaim_save();
-	enum mp_probe_state result = mp_check_disk(path);
+	enum mp_probe_state result = MP_PROBE_SAME_DISK;
 
+	/* A live path may have no tag free for a query. */
+	if (!path->probe_superblock)
+		result = mp_check_disk(path);
 	/* A path that cannot be read is inactive, and its ID alone identifies it. */
 	if (result == MP_PROBE_SAME_DISK && !path->probe_read_failed)
 		result = mp_check_superblock(path);
 	if (result != MP_PROBE_FAILED)
 		path->wrong_disk_logged = result == MP_PROBE_WRONG_DISK;
+	if (result == MP_PROBE_SAME_DISK && path->probe_superblock)
+		result = MP_PROBE_SUPERBLOCK;
 	memalloc_noreclaim_restore(flags);
 	mp_return_probe(path, result);
 }
 
-/* Check which disk a path leads to: one that responds, or one that may be inactive. */
+/*
+ * Check which disk a path leads to: one that responds, or one that may be inactive.  While
+ * the array works, nothing but the superblock is checked of a live path.
+ */
 static void mp_start_check(struct mp_path *path, bool read_failed)
 {
 	path->probe_read_failed = read_failed;
+	path->probe_superblock = !path->probe_to_reinstate &&
+				 READ_ONCE(path->conf->state) == MP_WORKING;
 	if (!mp_take_for_probe(path, path->probe_to_reinstate))
 		return;
 	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
@@ -176,6 +194,7 @@ bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate)
 	path->probe_place = place;
 	path->probe_to_reinstate = to_reinstate;
 	path->probe_generation = READ_ONCE(path->live_generation);
+	path->probe_errors = READ_ONCE(path->superblock_errors);
 	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
 	path->probe_to_submit = true;	/* queue_work() makes it visible to the work */
 	queue_work(path->submit_wq, &path->submit_work);
@@ -238,12 +257,12 @@ bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last)
 
 /* A live path does not work: it fails, unless no other path is left. */
 static void mp_handle_broken_path(struct mp_conf *conf, struct mp_path *path,
-				  struct md_rdev *rdev)
+				  struct md_rdev *rdev, enum mp_reason reason)
 {
 	if (READ_ONCE(conf->state) != MP_WORKING || !mp_rdev_live(rdev))
 		return;
 	if (!mp_enter_no_path(conf, rdev)) {
-		mp_suspect_path(path, rdev, MP_PROBE_ERROR);
+		mp_suspect_path(path, rdev, reason);
 		return;
 	}
 	conf->down_path = path;
@@ -264,6 +283,54 @@ static void mp_apply_reinstate_probe(struct mp_conf *conf, struct mp_path *path,
 		mp_reinstate_path(conf, path, rdev, path->probe_read_failed);
 }
 
+/*
+ * Whether a probe of a live path, which has responded, needs a check: while no path works,
+ * it is checked like a failed one.  Otherwise only if a superblock write had failed.
+ */
+static bool mp_needs_check(const struct mp_path *path, enum mp_probe_state result, bool suspect)
+{
+	bool working = READ_ONCE(path->conf->state) == MP_WORKING;
+
+	return (result == MP_PROBE_OK && (suspect || !working)) ||
+	       (result == MP_PROBE_SUPERBLOCK && !working);
+}
+
+/*
+ * The path works, so it was the disk that has refused the superblock write.  Log it once,
+ * until md core writes a superblock over this path: only then super_written() clears
+ * LastDev, which means that a failed write has not failed the device.
+ */
+static void mp_log_refused_superblock(const struct mp_conf *conf, struct md_rdev *rdev)
+{
+	if (!test_and_set_bit(LastDev, &rdev->flags))
+		pr_warn_ratelimited("md/multipath:%s: path %pg works, but could not write the superblock: it stays in use, and the superblock may be out of date\n",
+				    mdname(conf->mddev), rdev->bdev);
+}
+
+/* Act on the result for a live path. */
+static void mp_apply_live_probe(struct mp_conf *conf, struct mp_path *path,
+				struct md_rdev *rdev, enum mp_probe_state result)
+{
+	/* Only by errors from before the probe: a later one needs another probe. */
+	bool suspect = (s32)(path->probe_errors - READ_ONCE(path->superblock_checked)) > 0;
+
+	if (mp_needs_check(path, result, suspect)) {
+		mp_start_check(path, false);
+		return;
+	}
+	if (suspect)
+		WRITE_ONCE(path->superblock_checked, path->probe_errors);
+	if (result == MP_PROBE_OK || result == MP_PROBE_SUPERBLOCK ||
+	    result == MP_PROBE_SAME_DISK) {
+		mp_handle_working_path(conf, path, rdev);
+		if (suspect)
+			mp_log_refused_superblock(conf, rdev);
+	} else {
+		mp_handle_broken_path(conf, path, rdev,
+				      suspect ? MP_SUPERBLOCK_ERROR : MP_PROBE_ERROR);
+	}
+}
+
 /* Act on a result.  It is void if the slot is empty by now, or holds another rdev. */
 static void mp_apply_probe_result(struct mp_conf *conf, struct mp_path *path,
 				  enum mp_probe_state result)
@@ -276,12 +343,8 @@ static void mp_apply_probe_result(struct mp_conf *conf, struct mp_path *path,
 	if (rdev && READ_ONCE(path->live_generation) == path->probe_generation) {
 		if (path->probe_to_reinstate)
 			mp_apply_reinstate_probe(conf, path, rdev, result);
-		else if (result == MP_PROBE_OK && READ_ONCE(conf->state) != MP_WORKING)
-			mp_start_check(path, false);
-		else if (result == MP_PROBE_OK || result == MP_PROBE_SAME_DISK)
-			mp_handle_working_path(conf, path, rdev);
 		else
-			mp_handle_broken_path(conf, path, rdev);
+			mp_apply_live_probe(conf, path, rdev, result);
 	}
 	rcu_read_unlock();
 }
@@ -489,6 +552,26 @@ void mp_probe_failed_paths(struct mp_conf *conf)
 	mp_for_each_path(path, conf)
 		if (mp_wants_probe(path) && !time_before(jiffies, mp_next_reinstate_probe(path)))
 			mp_probe_failed_path(path);
+}
+
+/*
+ * A probe that cannot start leaves the path suspect: the end of the freeze, or of the probe
+ * in flight, wakes the thread.  An inactive path is not suspect any more (R14).
+ */
+void mp_probe_suspect_paths(struct mp_conf *conf)
+{
+	struct mp_path *path;
+	u32 errors;
+
+	mp_for_each_path(path, conf) {
+		errors = READ_ONCE(path->superblock_errors);	/* pairs with multipath_error() */
+		if (errors == READ_ONCE(path->superblock_checked))
+			continue;
+		if (test_bit(MP_INACTIVE, &path->demerits))
+			WRITE_ONCE(path->superblock_checked, errors);
+		else
+			mp_start_probe(path, 0, false);
+	}
 }
 
 /*

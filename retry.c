@@ -420,6 +420,7 @@ void mp_retry_thread(struct md_thread *thread)
 	if (!READ_ONCE(conf->nr_live) && READ_ONCE(conf->state) == MP_WORKING)
 		mp_enter_no_path(conf, NULL);
 	mp_probe_failed_paths(conf);
+	mp_probe_suspect_paths(conf);
 	mp_search(conf);
 	mp_wake_md(conf);
 

@@ -220,6 +220,49 @@ ends_with() {
 }
 
 # ---------------------------------------------------------------------------
+# Superblock writes that the disk refuses.
+
+# Write-protect all disks of scsi_debug, as a disk array does.  The kernel does not query that again.
+refuse_writes() {
+	defer allow_writes
+	echo 1 >/sys/module/scsi_debug/parameters/wp
+}
+
+allow_writes() {
+	echo 0 >/sys/module/scsi_debug/parameters/wp
+}
+
+# write_superblock <path>: have md core write the superblock, because a flag of this path changes.
+write_superblock() {
+	local flag=writemostly
+	! path_state "$1" write_mostly >/dev/null || flag=-writemostly
+	in_path "$1" state "$flag"
+}
+
+# Print how many paths md core writes the superblock through.
+superblock_writers() {
+	if kernel_older_than 6.8; then echo 1; else echo "${#PATHS[@]}"; fi
+}
+
+# Print the number of superblock writes that have failed since the test began.
+failed_superblock_writes() {
+	dmesg | awk '/ md-multipath test / { n = 0 } /super_written gets error/ { n++ } END { print n + 0 }'
+}
+
+# Print the number of log lines that say that a path stays in use after that.
+kept_in_use() {
+	kernel_log | grep --count 'works, but could not write the superblock: it stays in use' || :
+}
+
+# Assert that all paths are live, and that none has failed since it was added.
+assert_never_failed() {
+	local number=${#PATHS[@]}
+	assert_match "mdstat" "\\[$number/$number\\] \\[U+\\]$" "$(mdstat_line)"
+	assert_equal "failures and reinstatements" "0 0" \
+		"$(awk 'NR > 1 { f += $8; r += $9 } END { print f, r }' "/sys/block/${MD##*/}/md/paths")"
+}
+
+# ---------------------------------------------------------------------------
 # File systems.
 
 needs_for_file_system() {
