@@ -18,6 +18,7 @@
  *   scsi.c        commands, identity, size and ALUA states of SCSI devices
  *   policy.c      choosing a path
  *   path.c        the state of a path and of the array, slots, uevents
+ *   log.c         the lines in the kernel log about paths that come and go
  *
  * The life of a bio (io.c, queue.c, retry.c):
  *
@@ -169,9 +170,8 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 		return;
 	}
 	if (was_live && conf->nr_live <= 1) {
+		__mp_log(conf, path, MP_LOG_LAST, 0);
 		spin_unlock_irqrestore(&conf->lock, flags);
-		pr_crit_ratelimited("md/multipath:%s: %pg is the last live path: it stays in use\n",
-				    mdname(mddev), rdev->bdev);
 		mp_request_probe(path);
 		return;
 	}
@@ -182,8 +182,6 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 	spin_unlock_irqrestore(&conf->lock, flags);
 
 	mp_path_changed(conf, rdev);
-	if (was_live)
-		mp_log_failed(conf, path, rdev);
 }
 
 /**
@@ -242,8 +240,7 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 	schedule_work(&conf->uevent_work);
 	/* Not every caller sets this.  md's thread is woken when the mutex is released. */
 	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
-	pr_info("md/multipath:%s: path %pg added; %u of %u paths in use\n",
-		mdname(mddev), rdev->bdev, READ_ONCE(conf->nr_live), conf->nr_paths);
+	mp_log(conf, path, MP_LOG_ADDED, 0);
 	return 0;
 }
 
@@ -343,6 +340,7 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	INIT_DELAYED_WORK(&conf->stall_work, mp_stall_work);
 	INIT_DELAYED_WORK(&conf->slot_work, mp_slot_work);
 	INIT_WORK(&conf->uevent_work, mp_uevent_work);
+	mp_init_log(conf);
 	spin_lock_init(&conf->lock);
 	init_llist_head(&conf->failed);
 	init_llist_head(&conf->to_verify);
@@ -592,6 +590,7 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	/* The last completion may still be about to wake mp_freeze(). */
 	synchronize_rcu();
 	cancel_work_sync(&conf->uevent_work);
+	mp_end_log(conf);
 	/*
 	 * submit_work and check_work have nothing left to do; this waits until they have
 	 * ended.

@@ -299,6 +299,45 @@ struct mp_tracker {
 	bool			decides;	/* the path was suspect when it was sent */
 };
 
+/* What the kernel log says about an array and its paths.  log.c has the words. */
+enum mp_event {
+	MP_LOG_FAILED,
+	MP_LOG_ADDED,
+	MP_LOG_REINSTATED,
+	MP_LOG_REINSTATED_HELD,	/* although it is flapping */
+	MP_LOG_FLAPPING,	/* for how many seconds it is held down */
+	MP_LOG_STALLED,		/* for how many ms it has not responded */
+	MP_LOG_ABORTING,	/* the same */
+	MP_LOG_RESPONDS,
+	MP_LOG_ACCESS,		/* the demerits by its ALUA state */
+	MP_LOG_LAST,		/* it should fail, but is the last live path */
+
+	/* Of the array. */
+	MP_LOG_NO_PATH,
+	MP_LOG_GIVEN_UP,	/* for how many seconds no path has worked */
+	MP_LOG_WORKS,		/* the path that works again */
+};
+
+/* A line that is about to be printed. */
+struct mp_log_line {
+	enum mp_event		event;
+	unsigned int		number;
+	u64			slots;		/* of the paths; 0 for the array as a whole */
+	char			name[BDEVNAME_SIZE];	/* of the first path */
+};
+
+struct mp_log {
+	struct delayed_work	work;		/* mp_log_work() */
+	int			budget;		/* how many more lines there may be */
+	unsigned long		refilled_at;	/* jiffies */
+	unsigned long		due;		/* jiffies; of the first line */
+	unsigned int		nr_lines;
+	struct mp_log_line	lines[10];
+	unsigned int		missed;		/* events that are only counted */
+	unsigned long		missed_since;	/* jiffies; the first of them */
+	unsigned long		missed_at;	/* jiffies; the last of them */
+};
+
 /* What the I/O path reads comes first.  It writes none of it unless I/O fails or waits (R6). */
 struct mp_conf {
 	bool			blocked;	/* lock; halted, or too many have failed; peeked */
@@ -334,6 +373,7 @@ struct mp_conf {
 	unsigned int		io_timeout;	/* ms, 0: do not check; peeked */
 	struct delayed_work	stall_work;	/* mp_stall_work() */
 	struct work_struct	uevent_work;	/* mp_uevent_work() */
+	struct mp_log		log;		/* lock */
 	struct delayed_work	slot_work;	/* mp_slot_work() */
 	bool			full_logged;	/* no slot is empty; reconfig_mutex */
 	struct workqueue_struct	*check_wq;	/* fixed; for check_work */
@@ -563,6 +603,32 @@ static inline unsigned long mp_earlier(unsigned long a, unsigned long b)
  * otherwise, a function does not sleep, and takes at most mp_conf::lock.
  */
 
+/* -------- log.c: the lines in the kernel log about paths that come and go -------- */
+
+/**
+ * __mp_log() - have an event logged, as far as the array's budget of lines allows it
+ * @conf: the array
+ * @path: the path; NULL for an event of the array as a whole
+ * @event: the event
+ * @number: see enum mp_event; 0 for an event without one
+ *
+ * Paths with the same event at about the same time share a line.
+ *
+ * Context: any; called with mp_conf::lock held, in the same section as the change itself.  So
+ * the lines are in the order of the events.
+ */
+void __mp_log(struct mp_conf *conf, const struct mp_path *path, enum mp_event event,
+	      unsigned int number);
+
+/* The same for a change that needs no lock.  Context: any. */
+void mp_log(struct mp_conf *conf, const struct mp_path *path, enum mp_event event,
+	    unsigned int number);
+
+void mp_init_log(struct mp_conf *conf);
+
+/* Log what remains.  Nothing calls __mp_log() any more.  Sleeps. */
+void mp_end_log(struct mp_conf *conf);
+
 /* -------- path.c: the state of a path and of the array, slots, uevents -------- */
 
 /**
@@ -640,10 +706,6 @@ long mp_in_flight(const struct mp_path *path);
  * the rdev's nr_pending raised or reconfig_mutex held instead.
  */
 void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev);
-
-/* Log that a path failed, and how long it is not reinstated if it is flapping. */
-void mp_log_failed(const struct mp_conf *conf, const struct mp_path *path,
-		   const struct md_rdev *rdev);
 
 /**
  * mp_fail_path() - fail a path after an error

@@ -143,13 +143,22 @@ static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev, bool inact
 		__mp_set_state(conf, MP_WORKING);
 }
 
+static void __mp_log_failed(struct mp_path *path)
+{
+	__mp_log(path->conf, path, MP_LOG_FAILED, 0);
+	if (path->auto_reinstate && path->hold)
+		__mp_log(path->conf, path, MP_LOG_FLAPPING, path->hold / HZ);
+}
+
 void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
 {
 	struct mp_conf *conf = path->conf;
 	unsigned long now = jiffies;
+	bool was_live;
 
 	lockdep_assert_held(&conf->lock);
 
+	was_live = mp_rdev_live(rdev);
 	clear_bit(In_sync, &rdev->flags);
 	set_bit(Faulty, &rdev->flags);
 	__mp_count_paths(conf);
@@ -172,6 +181,8 @@ void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason 
 	WRITE_ONCE(path->auto_reinstate, reason != MP_BY_ADMIN);
 	trace_path_failed(disk_devt(conf->mddev->gendisk), rdev->bdev->bd_dev, reason,
 			  blk_status_to_errno(READ_ONCE(path->last_error)), conf->nr_live);
+	if (was_live)
+		__mp_log_failed(path);
 }
 
 void mp_request_probe(struct mp_path *path)
@@ -235,17 +246,6 @@ void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev)
 	md_wakeup_thread(conf->retry_thread);
 }
 
-void mp_log_failed(const struct mp_conf *conf, const struct mp_path *path,
-		   const struct md_rdev *rdev)
-{
-	pr_crit("md/multipath:%s: path %pg failed; I/O continues on %u of %u paths\n",
-		mdname(conf->mddev), rdev->bdev, READ_ONCE(conf->nr_live),
-		READ_ONCE(conf->nr_paths));
-	if (path->auto_reinstate && path->hold)
-		pr_warn("md/multipath:%s: path %pg is flapping: not reinstated for %lu s while another path works\n",
-			mdname(conf->mddev), rdev->bdev, path->hold / HZ);
-}
-
 /* Not through md_error(): that is how mdadm --fail arrives, see multipath_error(). */
 void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
 {
@@ -270,10 +270,8 @@ void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason rea
 	 * Otherwise another CPU has failed the path, or it has become the last one.  Its
 	 * next error is then handled as such.
 	 */
-	if (failed) {
+	if (failed)
 		mp_path_changed(conf, rdev);
-		mp_log_failed(conf, path, rdev);
-	}
 }
 
 /*
@@ -385,7 +383,7 @@ bool mp_path_is_live(struct mp_path *path)
 void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
 		       bool inactive)
 {
-	bool back = false, held = false;
+	bool back = false, held;
 
 	spin_lock_irq(&conf->lock);
 	if (path->auto_reinstate && !path->removing) {
@@ -397,6 +395,7 @@ void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rde
 		trace_path_reinstated(disk_devt(conf->mddev->gendisk), rdev->bdev->bd_dev,
 				      jiffies_to_msecs(jiffies - path->failed_at),
 				      conf->nr_live);
+		__mp_log(conf, path, held ? MP_LOG_REINSTATED_HELD : MP_LOG_REINSTATED, 0);
 		back = true;
 	}
 	spin_unlock_irq(&conf->lock);
@@ -404,13 +403,6 @@ void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rde
 	if (back) {
 		mp_path_changed(conf, rdev);
 		mp_query_access_soon(path);
-		if (held)
-			pr_warn("md/multipath:%s: path %pg reinstated although it is flapping: no other path works\n",
-				mdname(conf->mddev), rdev->bdev);
-		else
-			pr_info("md/multipath:%s: path %pg reinstated; %u of %u paths in use\n",
-				mdname(conf->mddev), rdev->bdev, READ_ONCE(conf->nr_live),
-				READ_ONCE(conf->nr_paths));
 	}
 }
 

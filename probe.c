@@ -204,20 +204,15 @@ bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate)
 static void mp_handle_working_path(struct mp_conf *conf, struct mp_path *path,
 				   struct md_rdev *rdev)
 {
-	bool again = false;
-
 	spin_lock_irq(&conf->lock);
 	if (conf->state != MP_WORKING && mp_rdev_live(rdev)) {
 		__mp_set_state(conf, MP_WORKING);
-		again = true;
+		__mp_log(conf, path, MP_LOG_WORKS, 0);
 	}
 	spin_unlock_irq(&conf->lock);
 
 	if (conf->down_path == path)
 		conf->down_path = NULL;
-	if (again)
-		pr_info_ratelimited("md/multipath:%s: path %pg works again; I/O resumes\n",
-				    mdname(conf->mddev), rdev->bdev);
 }
 
 /* Whether the controllers of all live paths are inactive (R14). */
@@ -591,18 +586,12 @@ static bool mp_any_reinstate_probe(const struct mp_conf *conf)
 
 static void mp_end_search(struct mp_conf *conf)
 {
-	bool ended = false;
-
 	spin_lock_irq(&conf->lock);
 	if (conf->state == MP_SEARCHING) {
 		__mp_set_state(conf, MP_QUEUEING);
-		ended = true;
+		__mp_log(conf, NULL, MP_LOG_NO_PATH, 0);
 	}
 	spin_unlock_irq(&conf->lock);
-
-	if (ended)
-		pr_crit_ratelimited("md/multipath:%s: no path works; I/O is queued (no_path_retry: %d s)\n",
-				    mdname(conf->mddev), READ_ONCE(conf->no_path_retry));
 }
 
 /* No probe can start while the array is frozen; the thread is woken when that ends. */

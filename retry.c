@@ -333,18 +333,12 @@ static bool mp_deadline_is_over(const struct mp_conf *conf)
 
 static void mp_check_deadline(struct mp_conf *conf)
 {
-	bool over = false;
-
 	spin_lock_irq(&conf->lock);
 	if (conf->state == MP_QUEUEING && mp_deadline_is_over(conf)) {
 		__mp_set_state(conf, MP_GIVEN_UP);
-		over = true;
+		__mp_log(conf, NULL, MP_LOG_GIVEN_UP, (jiffies - conf->down_since) / HZ);
 	}
 	spin_unlock_irq(&conf->lock);
-
-	if (over)
-		pr_crit_ratelimited("md/multipath:%s: no path for %lu s: failing I/O until a path works\n",
-				    mdname(conf->mddev), (jiffies - conf->down_since) / HZ);
 }
 
 /* No path works: wait for one, or fail what waits. */

@@ -548,16 +548,8 @@ static void mp_activate(struct scsi_device *sdev)
 	symbol_put(scsi_dh_activate);
 }
 
-static const char *mp_access_name(unsigned long demerits)
-{
-	if (demerits & BIT(MP_INACTIVE))
-		return "standby, unavailable, offline or transitioning";
-	return demerits & BIT(MP_NON_OPTIMISED) ? "active/non-optimized or lba-dependent" :
-						 "active/optimized";
-}
-
 /* Have bios follow the path's ALUA state.  Returns false if the state is unchanged. */
-static bool mp_set_access(struct mp_path *path, const struct md_rdev *rdev, unsigned long access)
+static bool mp_set_access(struct mp_path *path, unsigned long access)
 {
 	bool changed = access != path->access;
 
@@ -566,8 +558,7 @@ static bool mp_set_access(struct mp_path *path, const struct md_rdev *rdev, unsi
 	assign_bit(MP_NON_OPTIMISED, &path->demerits, access & BIT(MP_NON_OPTIMISED));
 	mp_set_inactive(path, false);
 	if (changed)
-		pr_info_ratelimited("md/multipath:%s: path %pg: target port is in ALUA state %s\n",
-				    mdname(path->conf->mddev), rdev->bdev, mp_access_name(access));
+		mp_log(path->conf, path, MP_LOG_ACCESS, access);
 	return changed;
 }
 
@@ -581,7 +572,7 @@ static void mp_apply_access(struct mp_path *path, struct md_rdev *rdev, long res
 	bool explained = false;
 
 	if (result >= 0)
-		explained = mp_set_access(path, rdev, result) || (result & BIT(MP_INACTIVE));
+		explained = mp_set_access(path, result) || (result & BIT(MP_INACTIVE));
 
 	if (result == -ENODEV || is_rdev_broken(rdev)) {
 		mp_decide_on_suspect(path, rdev, false);

@@ -156,8 +156,7 @@ static void mp_set_stalled(struct mp_path *path, const struct md_rdev *rdev, uns
 	md_wakeup_thread(path->conf->retry_thread);
 	trace_path_stalled(disk_devt(mddev->gendisk), rdev->bdev->bd_dev, silent);
 	if (mp_rdev_live(rdev))
-		pr_warn_ratelimited("md/multipath:%s: path %pg has not responded for %u ms: new I/O avoids it while another path is live\n",
-				    mdname(mddev), rdev->bdev, silent);
+		mp_log(path->conf, path, MP_LOG_STALLED, silent);
 	if (other)
 		mp_request_probe(other);
 }
@@ -169,8 +168,7 @@ static void mp_set_stalled(struct mp_path *path, const struct md_rdev *rdev, uns
 static void mp_handle_silent(struct mp_path *path, struct md_rdev *rdev, unsigned int silent)
 {
 	if (mp_rdev_live(rdev))
-		pr_warn("md/multipath:%s: path %pg has not responded for %u ms: aborting its I/O\n",
-			mdname(path->conf->mddev), rdev->bdev, silent);
+		mp_log(path->conf, path, MP_LOG_ABORTING, silent);
 	path->aborting = true;
 	mp_fail_path(path, rdev, MP_TIMEOUT);
 }
@@ -186,8 +184,7 @@ static void mp_next_epoch(struct mp_path *path, const struct md_rdev *rdev)
 	path->alone_since = jiffies;
 	path->aborting = false;
 	if (stalled && mp_rdev_live(rdev))
-		pr_info_ratelimited("md/multipath:%s: path %pg responds again\n",
-				    mdname(path->conf->mddev), rdev->bdev);
+		mp_log(path->conf, path, MP_LOG_RESPONDS, 0);
 }
 
 /*

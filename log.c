@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The lines in the kernel log about paths that come and go
+ *
+ * A controller that fails takes all its paths with it, and a bad cable can make a path fail
+ * many times a minute.  So these lines are not printed at once, but put into a short list:
+ *
+ *   event --> same as one in the list, of another path: "path sda and 7 more failed"
+ *	 `-> another line, if the budget allows it --log_work, after MP_LOG_SOON--> kernel log
+ *	 `-> otherwise counted --log_work, when it is quiet--> "path events not logged: 34"
+ *
+ * The budget is MP_LOG_BURST lines, and each MP_LOG_REFILL adds one, so an array logs ten
+ * lines a minute on average, however many paths it has.  The last of them are for events of
+ * the array: that no path works, that its I/O fails, and that it works again.  Once an event
+ * was only counted, the events of paths after it are too, until a line has said how many
+ * there were.  It comes after MP_LOG_QUIET without such an event, at the latest after
+ * MP_LOG_SILENCE.  The counters in sysfs and the trace events are always exact.
+ *
+ * A line says how many paths are in use when it is printed.  Lines are printed in the order
+ * of their events.
+ *
+ * Other messages need no limit, because each is logged once until its cause has changed, or
+ * once per command of the administrator.
+ */
+
+#include <linux/bitops.h>
+#include <linux/blkdev.h>
+#include "md.h"
+#include "multipath.h"
+
+#define MP_LOG_BURST		10
+#define MP_LOG_REFILL		(6 * HZ)
+
+/* What the lines about paths leave of the budget, and what those that only explain leave. */
+#define MP_LOG_FOR_ARRAY	3
+#define MP_LOG_FOR_PATHS	6
+
+/*
+ * How long a line waits for other paths with the same event.  Nothing else waits for it.  An ALUA
+ * state is queried once a second.
+ */
+#define MP_LOG_SOON		(HZ / 20)
+#define MP_LOG_LATER		HZ
+
+/* When the number of events that were not logged is logged. */
+#define MP_LOG_QUIET		(10 * HZ)
+#define MP_LOG_SILENCE		(60 * HZ)
+
+/* Room for "sda and 63 more". */
+#define MP_LOG_WHO		(BDEVNAME_SIZE + sizeof(" and 63 more"))
+
+static bool mp_is_about_array(enum mp_event event)
+{
+	return event == MP_LOG_NO_PATH || event == MP_LOG_GIVEN_UP || event == MP_LOG_WORKS;
+}
+
+/* Whether the line only explains one that follows, or that it follows. */
+static bool mp_is_explanation(enum mp_event event)
+{
+	return event == MP_LOG_FLAPPING || event == MP_LOG_ABORTING;
+}
+
+/* Whether several paths with this event share a line although their numbers differ. */
+static bool mp_is_about_time(enum mp_event event)
+{
+	return event == MP_LOG_STALLED || event == MP_LOG_ABORTING;
+}
+
+static unsigned long mp_log_delay(enum mp_event event)
+{
+	if (mp_is_about_array(event))
+		return 0;
+	return event == MP_LOG_ACCESS ? MP_LOG_LATER : MP_LOG_SOON;
+}
+
+static void __mp_refill(struct mp_log *log)
+{
+	unsigned long lines = (jiffies - log->refilled_at) / MP_LOG_REFILL;
+
+	log->refilled_at += lines * MP_LOG_REFILL;
+	log->budget = min_t(long, log->budget + min_t(long, lines, MP_LOG_BURST + 1), MP_LOG_BURST);
+}
+
+/* Whether the budget has a line for this event.  A path's waits for the number of those missed. */
+static bool __mp_may_log(struct mp_log *log, enum mp_event event)
+{
+	__mp_refill(log);
+	if (log->nr_lines == ARRAY_SIZE(log->lines))
+		return false;
+	if (mp_is_about_array(event))
+		return log->budget > 0;
+	if (log->missed)
+		return false;
+	return log->budget > (mp_is_explanation(event) ? MP_LOG_FOR_PATHS : MP_LOG_FOR_ARRAY);
+}
+
+/*
+ * The line in the list that this event of this path can share.  Not one before another line
+ * about this path or the array, because their order would change.
+ */
+static struct mp_log_line *__mp_find_line(struct mp_log *log, u64 slot, enum mp_event event,
+					  unsigned int number)
+{
+	unsigned int i;
+
+	for (i = log->nr_lines; slot && i--;) {
+		struct mp_log_line *line = &log->lines[i];
+
+		if (line->event == event && (line->number == number || mp_is_about_time(event)))
+			return line;
+		if (line->slots & slot || mp_is_about_array(line->event))
+			break;
+	}
+	return NULL;
+}
+
+static struct mp_log_line *__mp_add_line(struct mp_log *log, const struct mp_path *path,
+					 enum mp_event event, unsigned int number)
+{
+	struct mp_log_line *line = &log->lines[log->nr_lines];
+	unsigned long delay = mp_log_delay(event);
+
+	log->budget--;
+	line->event = event;
+	line->number = number;
+	line->slots = 0;
+	if (path)
+		snprintf(line->name, sizeof(line->name), "%pg", mp_rdev(path)->bdev);
+	/* The work may be planned for later. */
+	if (!log->nr_lines || time_before(jiffies + delay, log->due)) {
+		log->due = jiffies + delay;
+		mod_delayed_work(system_long_wq, &log->work, delay);
+	}
+	log->nr_lines++;
+	return line;
+}
+
+static void __mp_miss(struct mp_log *log)
+{
+	log->missed_at = jiffies;
+	if (log->missed++)
+		return;
+	log->missed_since = jiffies;
+	/* If the work is planned already, it plans itself again. */
+	queue_delayed_work(system_long_wq, &log->work, MP_LOG_QUIET);
+}
+
+void __mp_log(struct mp_conf *conf, const struct mp_path *path, enum mp_event event,
+	      unsigned int number)
+{
+	u64 slot = path ? BIT_ULL(path->slot) : 0;
+	struct mp_log *log = &conf->log;
+	struct mp_log_line *line;
+
+	lockdep_assert_held(&conf->lock);
+
+	/* The path may have been removed before the caller took the lock. */
+	if (path && !mp_rdev(path))
+		return;
+	line = __mp_find_line(log, slot, event, number);
+	if (!line && __mp_may_log(log, event))
+		line = __mp_add_line(log, path, event, number);
+	if (line)
+		line->slots |= slot;
+	else if (!mp_is_explanation(event))
+		__mp_miss(log);
+}
+
+void mp_log(struct mp_conf *conf, const struct mp_path *path, enum mp_event event,
+	    unsigned int number)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&conf->lock, flags);
+	__mp_log(conf, path, event, number);
+	spin_unlock_irqrestore(&conf->lock, flags);
+}
+
+static const char *mp_access_name(unsigned int demerits)
+{
+	if (demerits & BIT(MP_INACTIVE))
+		return "standby, unavailable, offline or transitioning";
+	return demerits & BIT(MP_NON_OPTIMISED) ? "active/non-optimized or lba-dependent" :
+						 "active/optimized";
+}
+
+static void mp_print_array_line(const struct mp_conf *conf, const struct mp_log_line *line)
+{
+	const char *md = mdname(conf->mddev);
+
+	if (line->event == MP_LOG_NO_PATH)
+		pr_crit("md/multipath:%s: no path works; I/O is queued (no_path_retry: %d s)\n",
+			md, READ_ONCE(conf->no_path_retry));
+	else if (line->event == MP_LOG_GIVEN_UP)
+		pr_crit("md/multipath:%s: no path for %u s: failing I/O until a path works\n",
+			md, line->number);
+	else
+		pr_info("md/multipath:%s: path %s works again; I/O resumes\n", md, line->name);
+}
+
+/* How paths come and go. */
+static void mp_print_path_line(const struct mp_conf *conf, const struct mp_log_line *line,
+			       const char *who)
+{
+	unsigned int live = READ_ONCE(conf->nr_live), nr = READ_ONCE(conf->nr_paths);
+	const char *md = mdname(conf->mddev);
+
+	if (line->event == MP_LOG_FAILED)
+		pr_crit("md/multipath:%s: path %s failed; I/O continues on %u of %u paths\n",
+			md, who, live, nr);
+	else if (line->event == MP_LOG_REINSTATED_HELD)
+		pr_warn("md/multipath:%s: path %s reinstated although it is flapping: no other path works\n",
+			md, who);
+	else
+		pr_info("md/multipath:%s: path %s %s; %u of %u paths in use\n", md, who,
+			line->event == MP_LOG_ADDED ? "added" : "reinstated", live, nr);
+}
+
+/* The condition of paths. */
+static void mp_print_condition_line(const struct mp_conf *conf, const struct mp_log_line *line,
+				    const char *who, bool several)
+{
+	const char *md = mdname(conf->mddev);
+	const char *have = several ? "have" : "has";
+
+	switch (line->event) {
+	case MP_LOG_FLAPPING:
+		pr_warn("md/multipath:%s: path %s %s flapping: not reinstated for %u s while another path works\n",
+			md, who, several ? "are" : "is", line->number);
+		break;
+	case MP_LOG_STALLED:
+		pr_warn("md/multipath:%s: path %s %s not responded for %u ms: new I/O avoids %s while another path is live\n",
+			md, who, have, line->number, several ? "them" : "it");
+		break;
+	case MP_LOG_ABORTING:
+		pr_warn("md/multipath:%s: path %s %s not responded for %u ms: aborting %s I/O\n",
+			md, who, have, line->number, several ? "their" : "its");
+		break;
+	case MP_LOG_RESPONDS:
+		pr_info("md/multipath:%s: path %s %s again\n",
+			md, who, several ? "respond" : "responds");
+		break;
+	case MP_LOG_ACCESS:
+		pr_info("md/multipath:%s: path %s: target port is in ALUA state %s\n",
+			md, who, mp_access_name(line->number));
+		break;
+	default:
+		pr_crit("md/multipath:%s: %s is the last live path: it stays in use\n", md, who);
+	}
+}
+
+static void mp_print_line(const struct mp_conf *conf, const struct mp_log_line *line)
+{
+	unsigned int paths = hweight64(line->slots);
+	char who[MP_LOG_WHO];
+
+	if (paths > 1)
+		snprintf(who, sizeof(who), "%s and %u more", line->name, paths - 1);
+	else
+		strscpy(who, line->name, sizeof(who));
+
+	if (mp_is_about_array(line->event))
+		mp_print_array_line(conf, line);
+	else if (line->event <= MP_LOG_REINSTATED_HELD)
+		mp_print_path_line(conf, line, who);
+	else
+		mp_print_condition_line(conf, line, who, paths > 1);
+}
+
+static bool mp_take_line(struct mp_conf *conf, struct mp_log_line *line)
+{
+	struct mp_log *log = &conf->log;
+	bool taken;
+
+	spin_lock_irq(&conf->lock);
+	taken = log->nr_lines;
+	if (taken) {
+		*line = log->lines[0];
+		log->nr_lines--;
+		memmove(&log->lines[0], &log->lines[1], log->nr_lines * sizeof(*line));
+	}
+	spin_unlock_irq(&conf->lock);
+	return taken;
+}
+
+/* How many events to report as not logged; 0: none, or later. */
+static unsigned int mp_take_missed(struct mp_conf *conf, bool now)
+{
+	struct mp_log *log = &conf->log;
+	unsigned int missed;
+	unsigned long due;
+
+	spin_lock_irq(&conf->lock);
+	missed = log->missed;
+	due = mp_earlier(log->missed_at + MP_LOG_QUIET, log->missed_since + MP_LOG_SILENCE);
+	if (missed && !now && time_before(jiffies, due)) {
+		queue_delayed_work(system_long_wq, &log->work, due - jiffies);
+		missed = 0;
+	}
+	if (missed) {
+		__mp_refill(log);
+		log->missed = 0;
+		log->budget--;
+	}
+	spin_unlock_irq(&conf->lock);
+	return missed;
+}
+
+static void mp_write_log(struct mp_conf *conf, bool now)
+{
+	struct mp_log_line line;
+	unsigned int missed;
+	enum mp_state state;
+
+	while (mp_take_line(conf, &line))
+		mp_print_line(conf, &line);
+
+	missed = mp_take_missed(conf, now);
+	if (!missed)
+		return;
+	state = READ_ONCE(conf->state);
+	if (state == MP_QUEUEING || state == MP_GIVEN_UP)
+		pr_crit("md/multipath:%s: path events not logged: %u; no path works\n",
+			mdname(conf->mddev), missed);
+	else
+		pr_warn("md/multipath:%s: path events not logged: %u; %u of %u paths in use\n",
+			mdname(conf->mddev), missed, READ_ONCE(conf->nr_live),
+			READ_ONCE(conf->nr_paths));
+}
+
+static void mp_log_work(struct work_struct *work)
+{
+	mp_write_log(container_of(work, struct mp_conf, log.work.work), false);
+}
+
+void mp_init_log(struct mp_conf *conf)
+{
+	INIT_DELAYED_WORK(&conf->log.work, mp_log_work);
+	conf->log.budget = MP_LOG_BURST;
+	conf->log.refilled_at = jiffies;
+}
+
+void mp_end_log(struct mp_conf *conf)
+{
+	cancel_delayed_work_sync(&conf->log.work);
+	mp_write_log(conf, true);
+}
