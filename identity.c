@@ -8,6 +8,9 @@
  * running array the device is queried, because the kernel's cache may be from before the
  * failure.
  *
+ * An identity is a NAA or EUI-64 designator, or the UUID of an NVMe namespace.  The NVMe
+ * driver removes a namespace whose identity has changed, so that one is not queried again.
+ *
  * If a device has no identity, its superblock must be the one that the other paths read: see
  * superblock.c.  If the array has no superblock either, the device is accepted, and the log
  * says that it cannot be checked.
@@ -16,23 +19,85 @@
  */
 
 #include <linux/blkdev.h>
+#include <linux/kernel.h>
+#include <linux/sysfs.h>
+#include <linux/uuid.h>
 #include "md.h"
 #include "multipath.h"
 
-/* Room for naa.600140500000000000000000000000a1 */
-#define MP_IDENTITY_LENGTH	40
+/* Room for uuid.11111111-2222-3333-4444-555555555555 */
+#define MP_IDENTITY_LENGTH	44
 
 /* For a message.  Returns @text. */
 static const char *mp_identity_text(const struct mp_identity *identity,
 				    char text[MP_IDENTITY_LENGTH])
 {
-	if (mp_has_identity(identity))
+	if (identity->type == MP_ID_UUID)
+		snprintf(text, MP_IDENTITY_LENGTH, "uuid.%pU", identity->id);
+	else if (mp_has_identity(identity))
 		snprintf(text, MP_IDENTITY_LENGTH, "%s.%*phN",
 			 identity->type == BLK_UID_NAA ? "naa" : "eui",
 			 identity->length, identity->id);
 	else
 		strscpy(text, "(no unique ID)", MP_IDENTITY_LENGTH);
 	return text;
+}
+
+/* The attribute wwid of the disk itself; NULL if it has none. */
+static struct attribute *mp_wwid_attribute(const struct device *dev)
+{
+	const struct attribute_group *const *group;
+	struct attribute **attr;
+
+	for (group = dev->groups; group && *group; group++)
+		for (attr = (*group)->attrs; !(*group)->name && attr && *attr; attr++)
+			if (!strcmp((*attr)->name, "wwid"))
+				return *attr;
+	return NULL;
+}
+
+/* Returns false also for other identities: "nvme." stays the same if the disk is replaced. */
+static bool mp_parse_wwid(const char *wwid, struct mp_identity *identity)
+{
+	int i;
+
+	if (str_has_prefix(wwid, "uuid.")) {
+		identity->type = MP_ID_UUID;
+		identity->length = UUID_SIZE;
+		return !uuid_parse(wwid + strlen("uuid."), (uuid_t *)identity->id);
+	}
+	if (!str_has_prefix(wwid, "eui."))
+		return false;
+	wwid += strlen("eui.");
+	identity->type = BLK_UID_EUI64;
+	identity->length = strspn(wwid, "0123456789abcdef") / 2;
+	if (identity->length != 8 && identity->length != sizeof(identity->id))
+		return false;
+	for (i = 0; i < identity->length; i++)
+		if (sscanf(wwid + 2 * i, "%2hhx", &identity->id[i]) != 1)
+			return false;
+	return true;
+}
+
+/*
+ * The kernel does not offer a module the UUID of an NVMe namespace, and on 6.1 no identity
+ * of it at all.  sysfs has it, in the attribute wwid.  What shows it there reads what is
+ * valid as long as the disk is open.
+ */
+static void mp_wwid_identity(struct gendisk *disk, struct mp_identity *identity)
+{
+	static char text[PAGE_SIZE] __aligned(PAGE_SIZE);	/* sysfs_emit() requires a page */
+	static DEFINE_MUTEX(lock);
+	struct device *dev = disk_to_dev(disk);
+	struct attribute *wwid = mp_wwid_attribute(dev);
+
+	if (!wwid)
+		return;
+	mutex_lock(&lock);
+	if (dev->kobj.ktype->sysfs_ops->show(&dev->kobj, wwid, text) <= 0 ||
+	    !mp_parse_wwid(text, identity))
+		memset(identity, 0, sizeof(*identity));
+	mutex_unlock(&lock);
 }
 
 static void mp_cached_identity(struct block_device *bdev, struct mp_identity *identity)
@@ -42,9 +107,7 @@ static void mp_cached_identity(struct block_device *bdev, struct mp_identity *id
 	int i, length;
 
 	memset(identity, 0, sizeof(*identity));
-	if (!disk->fops->get_unique_id)
-		return;
-	for (i = 0; i < ARRAY_SIZE(types); i++) {
+	for (i = 0; disk->fops->get_unique_id && i < ARRAY_SIZE(types); i++) {
 		length = disk->fops->get_unique_id(disk, identity->id, types[i]);
 		if (length > 0 && length <= sizeof(identity->id)) {
 			identity->type = types[i];
@@ -52,6 +115,7 @@ static void mp_cached_identity(struct block_device *bdev, struct mp_identity *id
 			return;
 		}
 	}
+	mp_wwid_identity(disk, identity);
 }
 
 void mp_cached_disk(struct block_device *bdev, struct mp_disk *disk)

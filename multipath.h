@@ -187,9 +187,12 @@ enum mp_probe_state {
 	MP_PROBE_WRONG_DISK,	/* back: the path leads to another disk */
 };
 
-/* How a device identifies its disk: a designator of SCSI's VPD page 83h. */
+/* The type of an identity that is a UUID; enum blk_unique_id has the others, up to 15. */
+#define MP_ID_UUID		16
+
+/* How a device identifies its disk: a designator of SCSI's VPD page 83h, or a UUID. */
 struct mp_identity {
-	u8			type;		/* enum blk_unique_id; 0: none */
+	u8			type;		/* 0: none */
 	u8			length;
 	u8			id[16];
 };
