@@ -171,26 +171,29 @@ static bool mp_has_room(struct mp_path *path, const struct md_rdev *rdev)
 	return false;
 }
 
-enum mp_probe_state mp_check_disk(struct mp_path *path)
+void mp_query_device(struct scsi_device *sdev, const struct mp_disk *known, bool read_failed,
+		     struct mp_answer *answer)
+{
+	answer->err = mp_query_disk(sdev, known, &answer->disk);
+	answer->inactive = read_failed && !answer->err && mp_is_inactive(sdev);
+}
+
+enum mp_probe_state mp_check_disk(struct mp_path *path, const struct mp_answer *answer)
 {
 	struct md_rdev *rdev = mp_rdev(path);
-	struct scsi_device *sdev = mp_scsi_device(rdev->bdev);
-	struct mp_disk now;
+	const struct mp_disk *now = &answer->disk;
 
-	if (!sdev)
-		mp_cached_disk(rdev->bdev, &now);
-	else if (mp_query_disk(sdev, &path->disk, &now))
+	if (answer->err)
 		return MP_PROBE_FAILED;
-
 	/*
 	 * A path that cannot be read must be inactive, and is then identified by its id
 	 * alone.
 	 */
 	if (path->probe_read_failed &&
-	    (!sdev || !mp_has_identity(&now.identity) || !mp_is_inactive(path, sdev) ||
-	     get_capacity(rdev->bdev->bd_disk) != now.sectors))
+	    (!answer->inactive || !mp_has_identity(&now->identity) ||
+	     get_capacity(rdev->bdev->bd_disk) != now->sectors))
 		return MP_PROBE_FAILED;
-	if (mp_is_same_disk(path, &now) && mp_has_room(path, rdev))
+	if (mp_is_same_disk(path, now) && mp_has_room(path, rdev))
 		return MP_PROBE_SAME_DISK;
 	return MP_PROBE_WRONG_DISK;
 }

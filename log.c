@@ -46,8 +46,8 @@
 #define MP_LOG_QUIET		(10 * HZ)
 #define MP_LOG_SILENCE		(60 * HZ)
 
-/* Room for "sda and 63 more". */
-#define MP_LOG_WHO		(BDEVNAME_SIZE + sizeof(" and 63 more"))
+/* Room for "sda and 63 more", and for more digits than the compiler can rule out. */
+#define MP_LOG_WHO		(BDEVNAME_SIZE + sizeof(" and 4294967295 more"))
 
 static bool mp_is_about_array(enum mp_event event)
 {

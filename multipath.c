@@ -231,9 +231,11 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 
 	if (!rdev->sectors)
 		rdev->sectors = bdev_nr_sectors(rdev->bdev) - rdev->data_offset;
-	err = mp_create_tracker(path, rdev->bdev);
-	if (err)
+	err = mp_create_query(path, rdev->bdev) ?: mp_create_tracker(path, rdev->bdev);
+	if (err) {
+		mp_free_query(path);
 		return err;
+	}
 	mp_cached_disk(rdev->bdev, &path->disk);
 	mp_fill_slot(conf, path, rdev, true);
 	mp_start_tracker(path);
@@ -300,12 +302,14 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 	WRITE_ONCE(path->auto_reinstate, false);
 	spin_unlock_irq(&conf->lock);
 	mp_detach_tracker(path);
+	mp_detach_query(path);
 	/*
-	 * mp_suspect_ambiguous_paths() and mp_access_work() may still use the rdev, which
-	 * md core frees next.
+	 * mp_suspect_ambiguous_paths(), mp_access_work() and mp_query_work() may still use
+	 * the rdev, which md core frees next.
 	 */
 	synchronize_rcu();
 	mp_free_tracker(path);
+	mp_free_query(path);
 	/* A spare may take the slot.  Up to 6.6 md core does not check by itself. */
 	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
 	return 0;
@@ -315,10 +319,9 @@ static void mp_free_conf(struct mp_conf *conf)
 {
 	struct mp_path *path;
 
-	if (conf->check_wq)
-		destroy_workqueue(conf->check_wq);
 	mp_for_each_path_made(path, conf)
 		mp_free_path(path);
+	mp_free_checker(conf->checker);
 	mp_exit_reserves(conf);
 	free_percpu(conf->last_slot);
 	kfree(conf);
@@ -352,8 +355,8 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	INIT_LIST_HEAD(&conf->node);
 
 	conf->last_slot = alloc_percpu(u32);
-	conf->check_wq = alloc_workqueue("%s_check", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, mdname(mddev));
-	if (!conf->last_slot || !conf->check_wq)
+	conf->checker = mp_alloc_checker(mddev);
+	if (!conf->last_slot || !conf->checker)
 		goto out_free_conf;
 	if (mp_init_reserves(conf))
 		goto out_free_conf;
@@ -418,7 +421,7 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 				mdname(mddev), rdev->bdev, rdev->raid_disk);
 			return -EINVAL;
 		}
-		err = mp_create_tracker(path, rdev->bdev);
+		err = mp_create_query(path, rdev->bdev) ?: mp_create_tracker(path, rdev->bdev);
 		if (err)
 			return err;
 		mp_cached_disk(rdev->bdev, &path->disk);
@@ -571,11 +574,13 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	/* Only hot_add_disk, which needs reconfig_mutex, and the work itself queue it. */
 	cancel_delayed_work_sync(&conf->slot_work);
 	/*
-	 * No access_work uses the array after the grace period of mp_freeze(), so none
-	 * wakes the thread below.  This does not wait for its commands.
+	 * No access_work and no query uses the array after the grace period of mp_freeze(),
+	 * so none wakes the thread below.  This does not wait for their commands.
 	 */
-	mp_for_each_path_made(path, conf)
+	mp_for_each_path_made(path, conf) {
 		mp_detach_tracker(path);
+		mp_detach_query(path);
+	}
 	/* No bio and no probe is in flight any more, and none can be submitted. */
 	mp_freeze(conf);
 	/* It wakes the thread, too. */
@@ -592,8 +597,8 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	cancel_work_sync(&conf->uevent_work);
 	mp_end_log(conf);
 	/*
-	 * submit_work and check_work have nothing left to do; this waits until they have
-	 * ended.
+	 * submit_work has nothing left to do; this waits until it has ended.  check_work may
+	 * still be about to return, but it uses nothing since the grace period.
 	 */
 	mp_free_conf(conf);
 }
@@ -781,9 +786,12 @@ static int __init multipath_init(void)
 	err = mp_create_access_workqueues();
 	if (err)
 		goto out_destroy_caches;
+	err = mp_create_checker_workqueue();
+	if (err)
+		goto out_destroy_access_workqueues;
 	err = register_reboot_notifier(&mp_reboot_notifier);
 	if (err)
-		goto out_destroy_workqueues;
+		goto out_destroy_checker_workqueue;
 	err = register_md_submodule(&multipath_personality.head);
 	if (err) {
 		pr_err("md/multipath: another driver for level multipath is loaded: unload it first\n");
@@ -794,7 +802,9 @@ static int __init multipath_init(void)
 
 out_unregister_notifier:
 	unregister_reboot_notifier(&mp_reboot_notifier);
-out_destroy_workqueues:
+out_destroy_checker_workqueue:
+	mp_destroy_checker_workqueue();
+out_destroy_access_workqueues:
 	mp_destroy_access_workqueues();
 out_destroy_caches:
 	mp_destroy_caches();
@@ -805,6 +815,7 @@ static void __exit multipath_exit(void)
 {
 	unregister_md_submodule(&multipath_personality.head);
 	unregister_reboot_notifier(&mp_reboot_notifier);
+	mp_destroy_checker_workqueue();
 	mp_destroy_access_workqueues();
 	mp_destroy_caches();
 }

@@ -172,17 +172,18 @@ enum mp_class {
 
 /*
  * A probe is one small read from a path.  The retry thread starts it, the path's submit_work
- * submits it, and its completion hands it back.  For a failed path that responds, check_work
- * then checks which disk the path leads to.  For a live path that could not write the
- * superblock, it checks whether the path reads it.
+ * submits it, and its completion hands it back.  For a failed path that responds, the path's
+ * query and check_work then check which disk the path leads to.  For a live path that could
+ * not write the superblock, check_work checks whether the path reads it.
  */
 enum mp_probe_state {
 	MP_PROBE_IDLE,		/* the retry thread owns it */
-	MP_PROBE_SENT,		/* a work item owns it, then the lower driver */
+	MP_PROBE_SENT,		/* a work item or the path's query owns it, or the lower driver */
 	MP_PROBE_OK,		/* back: the path works */
 	MP_PROBE_AMBIGUOUS,	/* back: this place of the disk cannot be read */
 	MP_PROBE_FAILED,	/* back: the path does not work */
 	MP_PROBE_SUPERBLOCK,	/* back: the path reads the array's superblock */
+	MP_PROBE_VOID,		/* back: the array was frozen, or the path is gone */
 	MP_PROBE_SAME_DISK,	/* back: the path leads to the same disk as before */
 	MP_PROBE_WRONG_DISK,	/* back: the path leads to another disk */
 };
@@ -202,6 +203,13 @@ struct mp_disk {
 	struct mp_identity	identity;
 	sector_t		sectors;	/* of the whole disk */
 	unsigned int		block_size;	/* logical, in bytes */
+};
+
+/* What a device says about itself. */
+struct mp_answer {
+	int			err;		/* 0, or it did not say the rest */
+	bool			inactive;	/* its controller does no I/O at present */
+	struct mp_disk		disk;
 };
 
 /*
@@ -237,6 +245,7 @@ struct mp_path {
 	u32			superblock_checked; /* how many are decided on; peeked */
 
 	struct mp_disk		disk;		/* when it was added; sectors: lock; peeked */
+	struct mp_query		*query;		/* fixed while there is an rdev; NULL: not SCSI */
 	struct work_struct	check_work;	/* mp_check_work(); counts in in_flight */
 	bool			wrong_disk_logged;	/* check_work's */
 	enum mp_probe_state	unreadable_logged;	/* of its superblock; check_work's */
@@ -272,6 +281,27 @@ struct mp_path {
 	struct page		*probe_page;
 	struct bio_vec		probe_vec;
 	struct bio		*probe;
+};
+
+/*
+ * The query of a SCSI device for its identity and size while it is a path.  A device can take
+ * minutes to answer.  mp_query_work() in probe.c explains its life.
+ */
+struct mp_query {
+	refcount_t		refs;		/* the path; the work item, if it is queued */
+	struct mp_path __rcu	*path;		/* NULL once the device is no path any more */
+	struct work_struct	work;		/* mp_query_work() */
+	struct scsi_device	*sdev;		/* fixed; referenced */
+	/* Owned as mp_path::probe is. */
+	struct mp_disk		known;		/* what the device was */
+	bool			read_failed;	/* query whether it is inactive */
+	struct mp_answer	answer;
+};
+
+/* The workqueue of an array for its queries, which may outlive the array. */
+struct mp_checker {
+	struct workqueue_struct	*wq;		/* fixed; for mp_query::work and check_work */
+	struct work_struct	end_work;	/* mp_end_checker() */
 };
 
 /* Who owns a struct mp_tracker. */
@@ -379,7 +409,7 @@ struct mp_conf {
 	struct mp_log		log;		/* lock */
 	struct delayed_work	slot_work;	/* mp_slot_work() */
 	bool			full_logged;	/* no slot is empty; reconfig_mutex */
-	struct workqueue_struct	*check_wq;	/* fixed; for check_work */
+	struct mp_checker	*checker;	/* fixed */
 	bool			md_has_work;	/* any context sets, the retry thread takes */
 	struct mp_path		*probe_request;	/* any context sets, the retry thread takes */
 	bool			probe_soon;	/* access_work sets, the retry thread takes */
@@ -888,9 +918,12 @@ int mp_query_identity(struct scsi_device *sdev, const struct mp_identity *known,
  */
 int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known, struct mp_disk *now);
 
+/* The device and its driver's module.  The open disk holds a reference on both.  The put sleeps. */
+void mp_get_scsi_device(struct scsi_device *sdev);
+void mp_put_scsi_device(struct scsi_device *sdev);
+
 /**
  * mp_is_inactive() - query whether a path cannot be read because its controller is inactive
- * @path: the path; its in_flight is raised
  * @sdev: its SCSI device
  *
  * Context: sleeps, up to the lower driver's timeout.
@@ -898,7 +931,7 @@ int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known, struct 
  * Return: true if it is.  False also if no handler knows the state, or if the device does not
  * respond.
  */
-bool mp_is_inactive(struct mp_path *path, struct scsi_device *sdev);
+bool mp_is_inactive(struct scsi_device *sdev);
 
 /**
  * mp_create_tracker() - prepare to follow the ALUA state of a device that becomes a path
@@ -940,15 +973,26 @@ void mp_destroy_access_workqueues(void);
 void mp_cached_disk(struct block_device *bdev, struct mp_disk *disk);
 
 /**
+ * mp_query_device() - query what a SCSI device is now, for mp_check_disk()
+ * @sdev: the device
+ * @known: what it was; what cannot be queried is taken from here
+ * @read_failed: it cannot be read, so query whether it is inactive
+ * @answer: the result
+ *
+ * Context: sleeps, up to the lower driver's timeout.  Uses neither path nor array.
+ */
+void mp_query_device(struct scsi_device *sdev, const struct mp_disk *known, bool read_failed,
+		     struct mp_answer *answer);
+
+/**
  * mp_check_disk() - check by ID and size that a path still leads to the array's disk (R12)
  * @path: the path; its in_flight is raised
+ * @answer: what its device is now
  *
- * Context: sleeps, up to the lower driver's timeout.
- *
- * Return: MP_PROBE_SAME_DISK; MP_PROBE_WRONG_DISK, logged once; MP_PROBE_FAILED without a
- * response or memory, or if the path cannot be read and is not inactive.
+ * Return: MP_PROBE_SAME_DISK; MP_PROBE_WRONG_DISK, logged once; MP_PROBE_FAILED without an
+ * answer, or if the path cannot be read and is not inactive.
  */
-enum mp_probe_state mp_check_disk(struct mp_path *path);
+enum mp_probe_state mp_check_disk(struct mp_path *path, const struct mp_answer *answer);
 
 /**
  * mp_check_identity() - check a device's identity before it becomes a path (R12)
@@ -1208,6 +1252,39 @@ void mp_stall_work(struct work_struct *work);
 
 /* mp_path::check_work: check which disk a path that responds leads to.  Sleeps. */
 void mp_check_work(struct work_struct *work);
+
+/**
+ * mp_create_query() - prepare to query a device that becomes a path
+ * @path: its slot, still empty
+ * @bdev: the device; if it is no SCSI device, nothing is done
+ *
+ * Context: sleeps; reconfig_mutex held.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int mp_create_query(struct mp_path *path, struct block_device *bdev);
+
+/* After the next grace period the path's query does not use the path.  reconfig_mutex held. */
+void mp_detach_query(struct mp_path *path);
+
+/**
+ * mp_free_query() - let go of the path's query, if it has one
+ * @path: the path; mp_detach_query() and a grace period have passed, or it was never used, and
+ *	nothing is in flight
+ *
+ * A command that hangs keeps the query, the device and this module for as long as it takes.
+ *
+ * Context: sleeps; reconfig_mutex held.
+ */
+void mp_free_query(struct mp_path *path);
+
+/* Return NULL without memory.  No work item of the array is left when it is freed.  Sleep. */
+struct mp_checker *mp_alloc_checker(const struct mddev *mddev);
+void mp_free_checker(struct mp_checker *checker);
+
+/* For the checkers of all arrays.  Return 0 or -ENOMEM.  Sleep; the second one for queries. */
+int mp_create_checker_workqueue(void);
+void mp_destroy_checker_workqueue(void);
 
 /**
  * mp_start_probe() - read one place of a path's disk

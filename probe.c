@@ -5,9 +5,10 @@
  * The retry thread starts a probe, a small read with all failfast flags; the path's
  * submit_work submits it.  If the first block cannot be read, the next place is tried: a
  * bad sector is not a broken path.  If the path is known not to work, only the next probe
- * reads that place, because the kernel logs each read that fails.  A failed path that
- * responds, and any path that responds while none works, is then checked by
- * mp_check_work(): does it lead to the same disk?  The result goes back to the retry thread.
+ * reads that place, because the kernel logs each read that fails, and no flag of a bio
+ * prevents that.  A failed path that responds, and any path that responds while none works,
+ * is then checked: does it lead to the same disk?  mp_query_work() queries a SCSI device, and
+ * mp_check_work() compares.  The result goes back to the retry thread.
  *
  * R11. A path that failed by itself keeps its slot and is probed.  It is reinstated when it
  * responds and leads to the same disk (R12).  At first it is probed once per
@@ -41,6 +42,7 @@
 
 #include <linux/blkdev.h>
 #include <linux/sched/mm.h>
+#include <linux/slab.h>
 #include "md.h"
 #include "multipath.h"
 
@@ -62,27 +64,33 @@
 #define MP_SEARCH_TIME		HZ
 
 /*
- * Count a probe in the path's in_flight, in one RCU section like mp_take_path().  Probes
- * also run while no path works.  So this checks freeze_depth (pairs with mp_freeze()), not
- * blocked.
+ * In an RCU-sched section.  Probes also run while no path works.  So this checks
+ * freeze_depth (pairs with mp_freeze()), not blocked.
  *
  * Returns false if the array is frozen, or the path is gone or not live.  With
  * @to_reinstate, the path must be waiting for reinstatement instead, and must not be
  * removing (pairs with multipath_hot_remove_disk()).
  */
+static bool mp_may_probe(const struct mp_path *path, bool to_reinstate)
+{
+	struct md_rdev *rdev = rcu_dereference_sched(path->rdev);
+
+	if (!rdev || READ_ONCE(path->conf->freeze_depth))
+		return false;
+	if (to_reinstate)
+		return READ_ONCE(path->auto_reinstate) && !READ_ONCE(path->removing);
+	return mp_rdev_live(rdev);
+}
+
+/* Count a probe in the path's in_flight, in one RCU section like mp_take_path(). */
 static bool mp_take_for_probe(struct mp_path *path, bool to_reinstate)
 {
-	struct mp_conf *conf = path->conf;
-	struct md_rdev *rdev;
 	bool taken;
 
 	rcu_read_lock_sched();
-	rdev = rcu_dereference_sched(path->rdev);
-	taken = rdev && !READ_ONCE(conf->freeze_depth) &&
-		(to_reinstate ? READ_ONCE(path->auto_reinstate) && !READ_ONCE(path->removing) :
-			     mp_rdev_live(rdev));
+	taken = mp_may_probe(path, to_reinstate);
 	if (taken)
-		path->probe_ticket = mp_count(conf, path);
+		path->probe_ticket = mp_count(path->conf, path);
 	rcu_read_unlock_sched();
 	return taken;
 }
@@ -138,19 +146,21 @@ static void mp_probe_end(struct bio *bio)
 }
 
 /*
- * Queries can take long, so they are not part of submit_work (R9).  They allocate from the
- * memory reserves, and check_wq has a rescuer: this path may be the one that is needed to
- * free memory.
+ * Queries and reads of the superblock can take long, so they are not part of submit_work
+ * (R9).  They allocate from the memory reserves, and the checker has a rescuer: this path may
+ * be the one that is needed to free memory.
  */
 void mp_check_work(struct work_struct *work)
 {
 	struct mp_path *path = container_of(work, struct mp_path, check_work);
 	unsigned int flags = memalloc_noreclaim_save();
 	enum mp_probe_state result = MP_PROBE_SAME_DISK;
+	struct mp_answer cached = { };
 
-	/* A live path may have no tag free for a query. */
+	if (!path->query)
+		mp_cached_disk(mp_rdev(path)->bdev, &cached.disk);
 	if (!path->probe_superblock)
-		result = mp_check_disk(path);
+		result = mp_check_disk(path, path->query ? &path->query->answer : &cached);
 	/* A path that cannot be read is inactive, and its ID alone identifies it. */
 	if (result == MP_PROBE_SAME_DISK && !path->probe_read_failed)
 		result = mp_check_superblock(path);
@@ -162,19 +172,198 @@ void mp_check_work(struct work_struct *work)
 	mp_return_probe(path, result);
 }
 
+static void mp_put_query(struct mp_query *query)
+{
+	if (!refcount_dec_and_test(&query->refs))
+		return;
+	mp_put_scsi_device(query->sdev);
+	kfree(query);
+}
+
+/* The device has answered, or has not.  In an RCU section. */
+static void mp_end_query(struct mp_path *path)
+{
+	struct mp_conf *conf = path->conf;
+
+	if (mp_take_for_probe(path, path->probe_to_reinstate)) {
+		queue_work(conf->checker->wq, &path->check_work);
+		return;
+	}
+	smp_store_release(&path->probe_state, MP_PROBE_VOID);	/* pairs with mp_handle_probe() */
+	md_wakeup_thread(conf->retry_thread);
+}
+
+/*
+ * mp_query::work: query a path's device before check_work.
+ *
+ * A device that does not answer keeps a command for its timeout, and then for SCSI's error
+ * recovery.  Removal of the path and --stop do not wait for that:
+ *
+ *	in_flight	does not count a query.  The check_work that follows it does count.
+ *	References	The path has one on the query, and the queued or running work another.
+ *			The last one to go releases the device and frees the query.
+ *	The path	is used only in an RCU section, if query->path is not NULL.  When the
+ *			path is removed or the array stops, mp_detach_query() clears that, and
+ *			after a grace period the query uses neither the path nor the array.
+ *	The probe	(probe_state and what it protects) is the query's until it has ended.
+ *			If the path has been removed, mp_free_query() ends it instead.
+ *	The workqueue	outlives the array: see mp_free_checker().
+ *
+ *	CPU0 --stop			CPU1 this work		CPU2 lower driver
+ *					sends a command		hangs
+ *	query->path = NULL
+ *	synchronize_rcu()
+ *	frees the array
+ *								the command times out
+ *					path is NULL:
+ *					releases the device
+ *					frees the query
+ */
+static void mp_query_work(struct work_struct *work)
+{
+	struct mp_query *query = container_of(work, struct mp_query, work);
+	unsigned int flags = memalloc_noreclaim_save();
+	struct mp_path *path;
+
+	mp_query_device(query->sdev, &query->known, query->read_failed, &query->answer);
+	rcu_read_lock();
+	path = rcu_dereference(query->path);
+	if (path)
+		mp_end_query(path);
+	rcu_read_unlock();
+	memalloc_noreclaim_restore(flags);
+	mp_put_query(query);
+}
+
+int mp_create_query(struct mp_path *path, struct block_device *bdev)
+{
+	struct scsi_device *sdev = mp_scsi_device(bdev);
+	struct mp_query *query;
+
+	if (!sdev)
+		return 0;
+	query = kzalloc(sizeof(*query), GFP_KERNEL);
+	if (!query)
+		return -ENOMEM;
+	refcount_set(&query->refs, 1);
+	RCU_INIT_POINTER(query->path, path);
+	INIT_WORK(&query->work, mp_query_work);
+	mp_get_scsi_device(sdev);
+	query->sdev = sdev;
+	path->query = query;
+	return 0;
+}
+
+void mp_detach_query(struct mp_path *path)
+{
+	if (path->query)
+		RCU_INIT_POINTER(path->query->path, NULL);
+}
+
+void mp_free_query(struct mp_path *path)
+{
+	struct mp_query *query = path->query;
+
+	if (!query)
+		return;
+	path->query = NULL;
+	mp_put_query(query);
+	/* Nothing is in flight, so the probe was the query's. */
+	if (READ_ONCE(path->probe_state) == MP_PROBE_SENT) {
+		smp_store_release(&path->probe_state, MP_PROBE_VOID);	/* as mp_end_query() */
+		md_wakeup_thread(path->conf->retry_thread);
+	}
+}
+
+/* For mp_checker::end_work, which sleeps long. */
+static struct workqueue_struct *mp_checker_wq;
+
+/* Waits for queries that hang. */
+static void mp_end_checker(struct work_struct *work)
+{
+	struct mp_checker *checker = container_of(work, struct mp_checker, end_work);
+
+	destroy_workqueue(checker->wq);
+	kfree(checker);
+}
+
+struct mp_checker *mp_alloc_checker(const struct mddev *mddev)
+{
+	struct mp_checker *checker = kzalloc(sizeof(*checker), GFP_KERNEL);
+
+	if (!checker)
+		return NULL;
+	INIT_WORK(&checker->end_work, mp_end_checker);
+	checker->wq = alloc_workqueue("%s_check", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+				      mdname((struct mddev *)mddev));
+	if (checker->wq)
+		return checker;
+	kfree(checker);
+	return NULL;
+}
+
+void mp_free_checker(struct mp_checker *checker)
+{
+	if (checker)
+		queue_work(mp_checker_wq, &checker->end_work);
+}
+
+int mp_create_checker_workqueue(void)
+{
+	mp_checker_wq = alloc_workqueue("mp_checker", WQ_UNBOUND, 0);
+	return mp_checker_wq ? 0 : -ENOMEM;
+}
+
+void mp_destroy_checker_workqueue(void)
+{
+	destroy_workqueue(mp_checker_wq);
+}
+
+/* Queue check_work, unless the path may not be probed. */
+static void mp_start_check_work(struct mp_path *path)
+{
+	if (!mp_take_for_probe(path, path->probe_to_reinstate))
+		return;
+	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
+	queue_work(path->conf->checker->wq, &path->check_work);
+}
+
+/*
+ * Query the path's device, and then queue check_work.  In an RCU section: unless the path may
+ * be probed, its removal may not see the query.
+ */
+static void mp_start_query_work(struct mp_path *path, struct mp_query *query)
+{
+	bool may;
+
+	rcu_read_lock_sched();
+	may = mp_may_probe(path, path->probe_to_reinstate);
+	rcu_read_unlock_sched();
+	if (!may)
+		return;
+	query->known.identity = path->disk.identity;
+	query->known.sectors = READ_ONCE(path->disk.sectors);
+	query->known.block_size = path->disk.block_size;
+	query->read_failed = path->probe_read_failed;
+	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
+	refcount_inc(&query->refs);
+	queue_work(path->conf->checker->wq, &query->work);
+}
+
 /*
  * Check which disk a path leads to: one that responds, or one that may be inactive.  While
- * the array works, nothing but the superblock is checked of a live path.
+ * the array works, nothing but the superblock is checked of a live path, because it may have
+ * no tag free for a query.  In an RCU section.
  */
 static void mp_start_check(struct mp_path *path, bool read_failed)
 {
 	path->probe_read_failed = read_failed;
 	path->probe_superblock = !path->probe_to_reinstate &&
 				 READ_ONCE(path->conf->state) == MP_WORKING;
-	if (!mp_take_for_probe(path, path->probe_to_reinstate))
-		return;
-	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
-	queue_work(path->conf->check_wq, &path->check_work);
+	if (path->query && !path->probe_superblock)
+		mp_start_query_work(path, path->query);
+	else
+		mp_start_check_work(path);
 }
 
 bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate)
@@ -412,7 +601,7 @@ enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path)
 	if (more && mp_start_probe(path, path->probe_place, path->probe_to_reinstate))
 		return MP_PROBE_IDLE;
 
-	if (!more)
+	if (!more && result != MP_PROBE_VOID)
 		mp_apply_probe_result(conf, path, result);
 	return result;
 }

@@ -76,6 +76,20 @@ struct scsi_device *mp_scsi_device(struct block_device *bdev)
 	return to_scsi_device(dev);
 }
 
+void mp_get_scsi_device(struct scsi_device *sdev)
+{
+	__module_get(sdev->host->hostt->module);
+	get_device(&sdev->sdev_gendev);
+}
+
+void mp_put_scsi_device(struct scsi_device *sdev)
+{
+	struct module *module = sdev->host->hostt->module;
+
+	put_device(&sdev->sdev_gendev);
+	module_put(module);
+}
+
 /*
  * The result of a command: 0; -EAGAIN after a unit attention, an aborted command or a
  * deferred error; -ENOTCONN if the path's controller does no I/O at present; -EIO.
@@ -364,11 +378,22 @@ static unsigned long mp_handler_access(const struct scsi_device *sdev)
 	}
 }
 
-bool mp_is_inactive(struct mp_path *path, struct scsi_device *sdev)
+/*
+ * Whether scsi_dh_alua tracks the device's access state.  Once attached, a handler and its
+ * module stay until the last reference on the device goes.
+ */
+static bool mp_has_handler(const struct scsi_device *sdev)
+{
+	const struct scsi_device_handler *handler = READ_ONCE(sdev->handler);
+
+	return handler && !strcmp(handler->name, "alua");
+}
+
+bool mp_is_inactive(struct scsi_device *sdev)
 {
 	int err;
 
-	if (!READ_ONCE(path->has_access))
+	if (!mp_has_handler(sdev))
 		return false;
 	/* With the timeout of I/O: a timeout resets the host, which also has I/O in flight. */
 	err = mp_scsi_command(sdev, mp_test_unit_ready, sizeof(mp_test_unit_ready), NULL, 0, 0);
@@ -411,17 +436,6 @@ static void mp_run_tracker_later(struct mp_tracker *tracker, unsigned long delay
 	refcount_inc(&tracker->refs);
 	if (!queue_delayed_work(tracker->wq, &tracker->access_work, delay))
 		mp_put_tracker(tracker);
-}
-
-/*
- * Whether scsi_dh_alua tracks the device's access state.  Once attached, a handler and its
- * module stay until the last reference on the device goes.
- */
-static bool mp_has_handler(const struct scsi_device *sdev)
-{
-	const struct scsi_device_handler *handler = READ_ONCE(sdev->handler);
-
-	return handler && !strcmp(handler->name, "alua");
 }
 
 /*
@@ -701,15 +715,9 @@ static void mp_check_suspect(struct mp_tracker *tracker)
 
 static void mp_release_scsi_device(struct mp_tracker *tracker)
 {
-	struct scsi_device *sdev = tracker->sdev;
-	struct module *module;
-
-	if (!sdev)
-		return;
+	if (tracker->sdev)
+		mp_put_scsi_device(tracker->sdev);
 	tracker->sdev = NULL;
-	module = sdev->host->hostt->module;
-	put_device(&sdev->sdev_gendev);
-	module_put(module);
 }
 
 /*
@@ -786,9 +794,7 @@ int mp_create_tracker(struct mp_path *path, struct block_device *bdev)
 	INIT_WORK(&tracker->attach_work, mp_attach_work);
 	tracker->state = MP_TRACKER_IDLE;
 	tracker->attach_at = jiffies;
-	/* The open disk holds a reference on both. */
-	__module_get(sdev->host->hostt->module);
-	get_device(&sdev->sdev_gendev);
+	mp_get_scsi_device(sdev);
 	tracker->sdev = sdev;
 	atomic_inc(&mp_trackers);
 	rcu_assign_pointer(path->tracker, tracker);

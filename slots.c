@@ -15,6 +15,7 @@
 void mp_free_path(struct mp_path *path)
 {
 	mp_free_tracker(path);
+	mp_free_query(path);
 	if (path->submit_wq)
 		destroy_workqueue(path->submit_wq);
 	if (path->probe_page)
