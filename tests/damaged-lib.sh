@@ -103,6 +103,11 @@ stop_arrays() {
 	[[ ! -e /run/mdadm/map ]] || : >/run/mdadm/map
 }
 
+# try_mdadm <option>...: with some superblocks mdadm crashes, and with some it runs for minutes.
+try_mdadm() {
+	timeout --kill-after=1 10 mdadm "$@"
+}
+
 start_by_sysfs() {
 	local number
 	echo "${MD##*/}" >/sys/module/md_mod/parameters/new_array
@@ -132,8 +137,9 @@ try_variants() {
 	run_quietly mdadm --create "$MD" --run --metadata="$METADATA" --level=multipath \
 		--raid-devices="${#PATHS[@]}" "${PATHS[@]}"
 	stop_arrays
-	coproc DAMAGE { tests/damage-superblock "$DM_STORE" "${PLACE[$METADATA]}" "$SEED" "$RANDOM_VARIANTS" "${@:2}"; }
+	coproc DAMAGE { exec tests/damage-superblock "$DM_STORE" "${PLACE[$METADATA]}" "$SEED" "$RANDOM_VARIANTS" "${@:2}"; }
 	damage=$DAMAGE_PID
+	defer end_program "$damage"
 	set +x
 	check_good_array "nothing"
 	put_superblock next
