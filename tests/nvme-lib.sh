@@ -49,16 +49,18 @@ remove_nvme_disk() {
 	rmdir "$1/namespaces/1" "$1"
 }
 
-# make_nvme_port <number> <name of a disk>
+# make_nvme_port <number> <name of a disk> [address]
 make_nvme_port() {
 	local port=$NVMET/ports/$1
 	defer remove_nvme_port "$port"
 	mkdir "$port"
 	echo tcp >"$port/addr_trtype"
 	echo ipv4 >"$port/addr_adrfam"
-	echo 127.0.0.1 >"$port/addr_traddr"
+	echo "${3-127.0.0.1}" >"$port/addr_traddr"
 	echo $((4420 + $1)) >"$port/addr_trsvcid"
-	ln --symbolic "$NVMET/subsystems/$NQN:$2" "$port/subsystems/"
+	# The port's socket is in the network namespace of the program that makes this link.
+	${NAMESPACE:+nsenter --net=/run/netns/$NAMESPACE} \
+		ln --symbolic "$NVMET/subsystems/$NQN:$2" "$port/subsystems/"
 }
 
 remove_nvme_port() {
@@ -66,11 +68,12 @@ remove_nvme_port() {
 	rmdir "$1"
 }
 
-# connect_nvme <number of a port> <name of its disk>: connect, and set NEW to the disk that appears.
+# connect_nvme <number of a port> <name of its disk> [address]: connect, and set NEW to the disk that
+# appears.
 connect_nvme() {
 	defer disconnect_nvme "$1"
-	printf 'transport=tcp,traddr=127.0.0.1,trsvcid=%s,nqn=%s,hostnqn=%s,hostid=%s' \
-		$((4420 + $1)) "$NQN:$2" "$NQN:host" "$HOST" >/dev/nvme-fabrics
+	printf 'transport=tcp,traddr=%s,trsvcid=%s,nqn=%s,hostnqn=%s,hostid=%s' \
+		"${3-127.0.0.1}" $((4420 + $1)) "$NQN:$2" "$NQN:host" "$HOST" >/dev/nvme-fabrics
 	wait_for nvme_disk "$1"
 	wait_for_udev
 	# shellcheck disable=SC2034

@@ -301,68 +301,13 @@ port_time() {
 }
 
 # ---------------------------------------------------------------------------
-# NVMe over TCP.  The kernel's target has one subsystem, with a port at the end of each wire.
+# NVMe over TCP; source tests/nvme-lib.sh, too.  Port N is at the target's end of wire N.
 
-NVMET=/sys/kernel/config/nvmet
-NQN=nqn.2026-11.org.example:wire
-HOST_ID=11111111-2222-3333-4444-555555555555
-
-# needs_for_nvme, for requires()
-needs_for_nvme() {
-	local module program
-	for module in nvmet_tcp nvme_tcp veth brd; do
-		have_module "$module"
-	done
-	for program in nvme ip nsenter; do
-		have_program "$program"
-	done
-}
-
-remove_nvme_subsystem() {
-	local namespace=$NVMET/subsystems/$NQN/namespaces/1
-	echo 0 >"$namespace/enable"
-	rmdir "$namespace" "$NVMET/subsystems/$NQN"
-}
-
-make_nvme_subsystem() {
-	local subsystem=$NVMET/subsystems/$NQN
-	defer remove_nvme_subsystem
-	mkdir -p "$subsystem/namespaces/1"
-	echo 1 >"$subsystem/attr_allow_any_host"
-	echo "${PATHS[0]}" >"$subsystem/namespaces/1/device_path"
-	echo 66666666-7777-8888-9999-aaaaaaaaaaaa >"$subsystem/namespaces/1/device_nguid"
-	echo 1 >"$subsystem/namespaces/1/enable"
-}
-
-remove_nvme_port() {
-	rm -f "$NVMET/ports/$1/subsystems/$NQN"
-	rmdir "$NVMET/ports/$1"
-}
-
-# make_nvme_port <number>: it listens at the target's end of this wire
-make_nvme_port() {
-	local port=$NVMET/ports/$1
-	defer remove_nvme_port "$1"
-	mkdir "$port"
-	echo tcp >"$port/addr_trtype"
-	echo ipv4 >"$port/addr_adrfam"
-	echo "10.0.$1.2" >"$port/addr_traddr"
-	echo 4420 >"$port/addr_trsvcid"
-	# A port's socket is in the namespace of the program that makes this link.
-	nsenter --net=/run/netns/target ln --symbolic "$NVMET/subsystems/$NQN" "$port/subsystems/$NQN"
-}
-
-connect_nvme() {
-	run_quietly nvme connect --transport=tcp --traddr="10.0.$1.2" --trsvcid=4420 --nqn="$NQN" \
-		--hostnqn="nqn.2014-08.org.nvmexpress:uuid:$HOST_ID" --hostid="$HOST_ID"
-	wait_for nvme_disk_of_wire "$1"
-	wait_for_udev
-}
-
-disconnect_nvme() {
-	local controller
-	controller=$(nvme_of_wire "$1")
-	[[ -z $controller ]] || echo 1 >"$controller/delete_controller"
+# needs_for_silent_nvme, for requires()
+needs_for_silent_nvme() {
+	needs_for_nvme
+	have_module veth
+	have_program nsenter
 }
 
 # make_nvme_paths <number> <size>: one disk over this number of wires: PATHS.  Path N - 1 is on
@@ -371,44 +316,19 @@ make_nvme_paths() {
 	local n
 	make_dm_paths 1 "$2"
 	lay_ip_wires "$1"
-	# Each controller has disks of its own.  The target also loads nvme_core.
-	defer rm /run/modprobe.d/nvme.conf
-	echo "options nvme_core multipath=N" >/run/modprobe.d/nvme.conf
-	defer remove_module nvmet_tcp
-	modprobe nvmet_tcp
-	mount_configfs
-	make_nvme_subsystem
-	for ((n = 1; n <= $1; n++)); do
-		make_nvme_port "$n"
-	done
-	defer remove_module nvme_tcp
-	modprobe nvme_tcp
+	start_nvme
+	make_nvme_disk wires "${PATHS[0]}" 66666666-7777-8888-9999-aaaaaaaaaaaa
 	PATHS=()
 	for ((n = 1; n <= $1; n++)); do
-		defer disconnect_nvme "$n"
-		connect_nvme "$n"
-		PATHS+=("/dev/$(nvme_disk_of_wire "$n")")
+		make_nvme_port "$n" wires "10.0.$n.2"
+		connect_nvme "$n" wires "10.0.$n.2"
+		PATHS+=("$NEW")
 	done
-}
-
-# nvme_of_wire <number>: print the controller's folder in sysfs
-nvme_of_wire() {
-	local controller
-	for controller in /sys/class/nvme/nvme*; do
-		[[ ! -e $controller/address ]] || ! grep --quiet "traddr=10.0.$1.2," "$controller/address" ||
-			echo "$controller"
-	done
-}
-
-# nvme_disk_of_wire <number>: print the name of its disk, or fail
-nvme_disk_of_wire() {
-	local disk
-	disk=$(compgen -G "$(nvme_of_wire "$1")/nvme*n*") && echo "${disk##*/}"
 }
 
 # nvme_time <number> <fast_io_fail_tmo|ctrl_loss_tmo>
 nvme_time() {
-	cat "$(nvme_of_wire "$1")/$2"
+	cat "$(controller_of "$1")/$2"
 }
 
 # ---------------------------------------------------------------------------
