@@ -11,9 +11,9 @@
  *
  * The budget is MP_LOG_BURST lines, and each MP_LOG_REFILL adds one, so an array logs ten
  * lines a minute on average, however many paths it has.  The last of them are for events of
- * the array: that no path works, that its I/O fails, and that it works again.  Once an event
- * was only counted, the events of paths after it are too, until a line has said how many
- * there were.  It comes after MP_LOG_QUIET without such an event, at the latest after
+ * the array: that no path works, that its I/O fails, that it works again, and that it uses a
+ * flapping path.  Once an event was only counted, the events of paths after it are too, until
+ * a line has said how many there were.  It comes after MP_LOG_QUIET without such an event, at the latest after
  * MP_LOG_SILENCE.  The counters in sysfs and the trace events are always exact.
  *
  * A line says how many paths are in use when it is printed.  Lines are printed in the order
@@ -87,7 +87,8 @@ static bool __mp_may_log(struct mp_log *log, enum mp_event event)
 	__mp_refill(log);
 	if (log->nr_lines == ARRAY_SIZE(log->lines))
 		return false;
-	if (mp_is_about_array(event))
+	/* A held path is reinstated only when no other one works, which concerns the array. */
+	if (mp_is_about_array(event) || event == MP_LOG_REINSTATED_HELD)
 		return log->budget > 0;
 	if (log->missed)
 		return false;
