@@ -13,8 +13,9 @@
  * lines a minute on average, however many paths it has.  The last of them are for events of
  * the array: that no path works, that its I/O fails, that it works again, and that it uses a
  * flapping path.  Once an event was only counted, the events of paths after it are too, until
- * a line has said how many there were.  It comes after MP_LOG_QUIET without such an event, at the latest after
- * MP_LOG_SILENCE.  The counters in sysfs and the trace events are always exact.
+ * a line has said how many there were.  It comes after MP_LOG_QUIET without such an event, at
+ * the latest after MP_LOG_SILENCE.  The counters in sysfs and the trace events are always
+ * exact.
  *
  * A line says how many paths are in use when it is printed.  Lines are printed in the order
  * of their events.
