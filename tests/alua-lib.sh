@@ -96,7 +96,7 @@ end_hang_of_queries() {
 # Print the number of commands that the path's device has not answered.  Unlike in_flight, it counts
 # commands that are no I/O.
 commands_at() {
-	cat "/sys/kernel/debug/block/$(name_of "$1")"/hctx*/busy | wc --lines
+	cat "/sys/block/$(name_of "$1")/device/device_busy"
 }
 
 # ALUA states that a controller can report.
