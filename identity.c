@@ -8,11 +8,12 @@
  * running array the device is queried, because the kernel's cache may be from before the
  * failure.
  *
- * An identity is a NAA or EUI-64 designator, or the UUID of an NVMe namespace.  The NVMe
- * driver removes a namespace whose identity has changed, so that one is not queried again.
+ * An identity is a NAA or EUI-64 designator, or the UUID of an NVMe namespace.  Only SCSI
+ * devices can be queried for it.  For all others the kernel's cache counts: the NVMe driver
+ * removes a namespace whose identity has changed, but not before I/O reaches it.
  *
- * If a device has no identity, its superblock must be the one that the other paths read: see
- * superblock.c.  If the array has no superblock either, the device is accepted, and the log
+ * If a device has no identity, or cannot be queried, its superblock must be the one that the
+ * other paths read: see superblock.c.  If the array has no superblock either, the device is accepted, and the log
  * says that it cannot be checked.
  *
  * A disk that cannot read its superblock keeps no path out.  Then identity and size decide.

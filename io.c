@@ -824,7 +824,8 @@ struct mp_path *mp_take_retry_path(struct mp_io *io)
 void mp_freeze(struct mp_conf *conf)
 {
 	spin_lock_irq(&conf->lock);
-	WRITE_ONCE(conf->freeze_depth, conf->freeze_depth + 1);	/* pairs with mp_take_for_probe() */
+	WRITE_ONCE(conf->freezes, conf->freezes + 1);		/* pairs with mp_search() */
+	WRITE_ONCE(conf->freeze_depth, conf->freeze_depth + 1);	/* pairs with mp_may_probe() */
 	__mp_set_blocked(conf);
 	spin_unlock_irq(&conf->lock);
 

@@ -55,7 +55,7 @@ static bool mp_is_about_array(enum mp_event event)
 	return event == MP_LOG_NO_PATH || event == MP_LOG_GIVEN_UP || event == MP_LOG_WORKS;
 }
 
-/* Whether the line only explains one that follows, or that it follows. */
+/* Whether the line only explains one that follows, or one that it follows. */
 static bool mp_is_explanation(enum mp_event event)
 {
 	return event == MP_LOG_FLAPPING || event == MP_LOG_ABORTING;
@@ -82,7 +82,10 @@ static void __mp_refill(struct mp_log *log)
 	log->budget = min_t(long, log->budget + min_t(long, lines, MP_LOG_BURST + 1), MP_LOG_BURST);
 }
 
-/* Whether the budget has a line for this event.  A path's waits for the number of those missed. */
+/*
+ * Whether the budget has a line for this event.  Once events were missed, a new line about paths
+ * has to wait until their number is logged.
+ */
 static bool __mp_may_log(struct mp_log *log, enum mp_event event)
 {
 	__mp_refill(log);
@@ -241,6 +244,10 @@ static void mp_print_condition_line(const struct mp_conf *conf, const struct mp_
 	case MP_LOG_RESPONDS:
 		pr_info("md/multipath:%s: path %s %s again\n",
 			md, who, several ? "respond" : "responds");
+		break;
+	case MP_LOG_REFUSED:
+		pr_warn("md/multipath:%s: path %s %s, but could not write the superblock: %s in use, and the superblock may be out of date\n",
+			md, who, several ? "work" : "works", several ? "they stay" : "it stays");
 		break;
 	case MP_LOG_ACCESS:
 		pr_info("md/multipath:%s: path %s: target port is in ALUA state %s\n",

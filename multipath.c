@@ -237,12 +237,11 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 		return err;
 	}
 	mp_cached_disk(rdev->bdev, &path->disk);
-	mp_fill_slot(conf, path, rdev, true);
+	mp_fill_slot(conf, path, rdev, true, true);
 	mp_start_tracker(path);
 	schedule_work(&conf->uevent_work);
 	/* Not every caller sets this.  md's thread is woken when the mutex is released. */
 	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
-	mp_log(conf, path, MP_LOG_ADDED, 0);
 	return 0;
 }
 
@@ -277,14 +276,15 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 		spin_unlock_irq(&conf->lock);
 		return -EBUSY;
 	}
-	WRITE_ONCE(path->removing, true);	/* pairs with mp_take_for_probe() */
+	WRITE_ONCE(path->removing, true);	/* pairs with mp_may_probe() */
 	spin_unlock_irq(&conf->lock);
 
 	/*
 	 * Anything that chose the path while it was live, or to probe it, has raised
 	 * in_flight by the end of the grace period.  Nothing chooses it any more: probe and
 	 * reinstatement check removing, and mp_fill_slot() needs reconfig_mutex.  So 0 is
-	 * final.  The slot is cleared only after that, because I/O in flight uses it.
+	 * final.  The slot is cleared only after that, because I/O in flight uses it.  A
+	 * query does not count in in_flight; mp_detach_query() takes the path from it.
 	 */
 	synchronize_rcu();
 	if (READ_ONCE(path->probe_state) != MP_PROBE_IDLE)
@@ -425,7 +425,7 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 		if (err)
 			return err;
 		mp_cached_disk(rdev->bdev, &path->disk);
-		mp_fill_slot(conf, path, rdev, !test_bit(Faulty, &rdev->flags));
+		mp_fill_slot(conf, path, rdev, !test_bit(Faulty, &rdev->flags), false);
 		path->notified_live = mp_rdev_live(rdev);
 	}
 	if (!conf->nr_live) {
@@ -597,8 +597,9 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	cancel_work_sync(&conf->uevent_work);
 	mp_end_log(conf);
 	/*
-	 * submit_work has nothing left to do; this waits until it has ended.  check_work may
-	 * still be about to return, but it uses nothing since the grace period.
+	 * submit_work has nothing left to do; this waits until it has ended.  check_work and
+	 * mp_reference_work() may still be about to return, but they use nothing of the array
+	 * since the grace period.
 	 */
 	mp_free_conf(conf);
 }

@@ -183,7 +183,7 @@ enum mp_probe_state {
 	MP_PROBE_AMBIGUOUS,	/* back: this place of the disk cannot be read */
 	MP_PROBE_FAILED,	/* back: the path does not work */
 	MP_PROBE_SUPERBLOCK,	/* back: the path reads the array's superblock */
-	MP_PROBE_VOID,		/* back: the array was frozen, or the path is gone */
+	MP_PROBE_VOID,		/* back: the array was frozen, or the path is gone or not checked */
 	MP_PROBE_SAME_DISK,	/* back: the path leads to the same disk as before */
 	MP_PROBE_WRONG_DISK,	/* back: the path leads to another disk */
 };
@@ -242,7 +242,11 @@ struct mp_path {
 	unsigned long		ios_before;	/* of this slot, when it was added */
 	blk_status_t		last_error;	/* of a bio or a probe; any context */
 	u32			superblock_errors; /* lock; failed superblock writes; peeked */
-	u32			superblock_checked; /* how many are decided on; peeked */
+	/*
+	 * How many of them are decided on; peeked.  __mp_set_live() and the retry thread write
+	 * it.  If one overwrites the other, a path is probed once more.
+	 */
+	u32			superblock_checked;
 
 	struct mp_disk		disk;		/* when it was added; sectors: lock; peeked */
 	struct mp_query		*query;		/* fixed while there is an rdev; NULL: not SCSI */
@@ -292,6 +296,7 @@ struct mp_query {
 	struct mp_path __rcu	*path;		/* NULL once the device is no path any more */
 	struct work_struct	work;		/* mp_query_work() */
 	struct scsi_device	*sdev;		/* fixed; referenced */
+	struct mp_checker	*checker;	/* fixed; referenced */
 	/* Owned as mp_path::probe is. */
 	struct mp_disk		known;		/* what the device was */
 	bool			read_failed;	/* query whether it is inactive */
@@ -300,7 +305,8 @@ struct mp_query {
 
 /* The workqueue of an array for its queries, which may outlive the array. */
 struct mp_checker {
-	struct workqueue_struct	*wq;		/* fixed; for mp_query::work and check_work */
+	refcount_t		refs;		/* the array, and each of its queries */
+	struct workqueue_struct	*wq;		/* fixed; mp_query, check_work, mp_reference */
 	struct work_struct	end_work;	/* mp_end_checker() */
 };
 
@@ -343,6 +349,7 @@ enum mp_event {
 	MP_LOG_ABORTING,	/* the same */
 	MP_LOG_RESPONDS,
 	MP_LOG_ACCESS,		/* the demerits by its ALUA state */
+	MP_LOG_REFUSED,		/* it works, but could not write the superblock */
 	MP_LOG_LAST,		/* it should fail, but is the last live path */
 
 	/* Of the array. */
@@ -390,6 +397,7 @@ struct mp_conf {
 
 	spinlock_t		lock;		/* leaf; irq-safe */
 	unsigned int		freeze_depth;	/* lock; >0: no bio may go to a path; peeked */
+	u32			freezes;	/* lock; how often it was frozen; peeked */
 	enum mp_state		state;		/* lock; peeked */
 	unsigned long		down_since;	/* lock; jiffies at the end of MP_WORKING */
 	struct bio_list		queued;		/* lock; master bios that have no record yet */
@@ -430,7 +438,9 @@ struct mp_conf {
 	u32			verify_generation;	/* mp_conf::generation at that time */
 	struct mp_path		*down_path;	/* the path whose failure left none working */
 	unsigned long		last_probe;	/* jiffies; while no path works */
-	bool			search_begun;	/* all failed paths have been probed once */
+	bool			search_begun;	/* all failed paths are probed once */
+	unsigned long		search_since;	/* jiffies at that time */
+	u32			search_freezes;	/* mp_conf::freezes at that time */
 	bool			shrunk;		/* a path is too small, as logged */
 	unsigned long		next_release;	/* jiffies; of those in paced */
 
@@ -835,6 +845,7 @@ struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev);
  * @path: an empty slot, or a new one after the last; the caller has set mp_path::disk
  * @rdev: the path's rdev; its raid_disk and In_sync are set
  * @in_sync: whether I/O may go to the path from now on
+ * @added: log that the path was added
  *
  * If no path worked before, the retry thread starts the queued bios.  With a new slot, the
  * caller has md core write the superblock (R19).
@@ -842,7 +853,7 @@ struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev);
  * Context: process context; reconfig_mutex held.
  */
 void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
-		  bool in_sync);
+		  bool in_sync, bool added);
 
 /* How many slots the array can have. */
 int mp_max_paths(const struct mddev *mddev);
@@ -1209,13 +1220,13 @@ void mp_destroy_caches(void);
 
 /**
  * mp_check_superblock() - check that a path reads the superblock of the array's disk (R12)
- * @path: the path, whose ID and size are right; its in_flight is raised
+ * @path: the path; its in_flight is raised; its ID and size are right, or it is live
  *
  * Context: sleeps, up to the lower driver's timeout, and MP_REFERENCE_TIMEOUT for another path.
  *
  * Return: MP_PROBE_SAME_DISK, also without superblocks, and after a line in the log also if
  * the disk cannot read its superblock; MP_PROBE_WRONG_DISK, logged once; MP_PROBE_FAILED if the
- * path does not read it, or without memory.
+ * path does not read it; MP_PROBE_VOID without memory, or if the device is busy.
  */
 enum mp_probe_state mp_check_superblock(struct mp_path *path);
 

@@ -436,7 +436,7 @@ static void mp_disable_bad_blocks(struct md_rdev *rdev)
 }
 
 void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
-		  bool in_sync)
+		  bool in_sync, bool added)
 {
 	/* The slot is empty, so nothing is added to the sums over all CPUs. */
 	unsigned long ios = mp_ios(path);
@@ -470,6 +470,8 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rd
 		__mp_set_live(path, rdev, false);
 	else
 		__mp_count_paths(conf);
+	if (added)
+		__mp_log(conf, path, MP_LOG_ADDED, 0);
 	spin_unlock_irq(&conf->lock);
 	md_wakeup_thread(conf->retry_thread);
 }

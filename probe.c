@@ -164,7 +164,7 @@ void mp_check_work(struct work_struct *work)
 	/* A path that cannot be read is inactive, and its ID alone identifies it. */
 	if (result == MP_PROBE_SAME_DISK && !path->probe_read_failed)
 		result = mp_check_superblock(path);
-	if (result != MP_PROBE_FAILED)
+	if (result != MP_PROBE_FAILED && result != MP_PROBE_VOID)
 		path->wrong_disk_logged = result == MP_PROBE_WRONG_DISK;
 	if (result == MP_PROBE_SAME_DISK && path->probe_superblock)
 		result = MP_PROBE_SUPERBLOCK;
@@ -172,16 +172,44 @@ void mp_check_work(struct work_struct *work)
 	mp_return_probe(path, result);
 }
 
+/*
+ * Ends the checkers.  The last reference may be a query's, which runs on the workqueue that
+ * goes.
+ */
+static struct workqueue_struct *mp_checker_wq;
+
+/* The checkers that exist, for mp_destroy_checker_workqueue(). */
+static atomic_t mp_checkers = ATOMIC_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(mp_no_checkers);
+
+/* No query is left, so this only waits until the last work item has returned. */
+static void mp_end_checker(struct work_struct *work)
+{
+	struct mp_checker *checker = container_of(work, struct mp_checker, end_work);
+
+	destroy_workqueue(checker->wq);
+	kfree(checker);
+	if (atomic_dec_and_test(&mp_checkers))
+		wake_up(&mp_no_checkers);
+}
+
+static void mp_put_checker(struct mp_checker *checker)
+{
+	if (refcount_dec_and_test(&checker->refs))
+		queue_work(mp_checker_wq, &checker->end_work);
+}
+
 static void mp_put_query(struct mp_query *query)
 {
 	if (!refcount_dec_and_test(&query->refs))
 		return;
 	mp_put_scsi_device(query->sdev);
+	mp_put_checker(query->checker);
 	kfree(query);
 }
 
 /* The device has answered, or has not.  In an RCU section. */
-static void mp_end_query(struct mp_path *path)
+static void mp_hand_over_query(struct mp_path *path)
 {
 	struct mp_conf *conf = path->conf;
 
@@ -207,7 +235,8 @@ static void mp_end_query(struct mp_path *path)
  *			after a grace period the query uses neither the path nor the array.
  *	The probe	(probe_state and what it protects) is the query's until it has ended.
  *			If the path has been removed, mp_free_query() ends it instead.
- *	The workqueue	outlives the array: see mp_free_checker().
+ *	The workqueue	outlives the array: the query has a reference on the checker.
+ *	This module	rmmod waits for the checkers: mp_destroy_checker_workqueue().
  *
  *	CPU0 --stop			CPU1 this work		CPU2 lower driver
  *					sends a command		hangs
@@ -229,7 +258,7 @@ static void mp_query_work(struct work_struct *work)
 	rcu_read_lock();
 	path = rcu_dereference(query->path);
 	if (path)
-		mp_end_query(path);
+		mp_hand_over_query(path);
 	rcu_read_unlock();
 	memalloc_noreclaim_restore(flags);
 	mp_put_query(query);
@@ -248,6 +277,8 @@ int mp_create_query(struct mp_path *path, struct block_device *bdev)
 	refcount_set(&query->refs, 1);
 	RCU_INIT_POINTER(query->path, path);
 	INIT_WORK(&query->work, mp_query_work);
+	query->checker = path->conf->checker;
+	refcount_inc(&query->checker->refs);
 	mp_get_scsi_device(sdev);
 	query->sdev = sdev;
 	path->query = query;
@@ -270,21 +301,10 @@ void mp_free_query(struct mp_path *path)
 	mp_put_query(query);
 	/* Nothing is in flight, so the probe was the query's. */
 	if (READ_ONCE(path->probe_state) == MP_PROBE_SENT) {
-		smp_store_release(&path->probe_state, MP_PROBE_VOID);	/* as mp_end_query() */
+		/* as mp_hand_over_query() */
+		smp_store_release(&path->probe_state, MP_PROBE_VOID);
 		md_wakeup_thread(path->conf->retry_thread);
 	}
-}
-
-/* For mp_checker::end_work, which sleeps long. */
-static struct workqueue_struct *mp_checker_wq;
-
-/* Waits for queries that hang. */
-static void mp_end_checker(struct work_struct *work)
-{
-	struct mp_checker *checker = container_of(work, struct mp_checker, end_work);
-
-	destroy_workqueue(checker->wq);
-	kfree(checker);
 }
 
 struct mp_checker *mp_alloc_checker(const struct mddev *mddev)
@@ -293,19 +313,22 @@ struct mp_checker *mp_alloc_checker(const struct mddev *mddev)
 
 	if (!checker)
 		return NULL;
+	refcount_set(&checker->refs, 1);
 	INIT_WORK(&checker->end_work, mp_end_checker);
 	checker->wq = alloc_workqueue("%s_check", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 				      mdname((struct mddev *)mddev));
-	if (checker->wq)
-		return checker;
-	kfree(checker);
-	return NULL;
+	if (!checker->wq) {
+		kfree(checker);
+		return NULL;
+	}
+	atomic_inc(&mp_checkers);
+	return checker;
 }
 
 void mp_free_checker(struct mp_checker *checker)
 {
 	if (checker)
-		queue_work(mp_checker_wq, &checker->end_work);
+		mp_put_checker(checker);
 }
 
 int mp_create_checker_workqueue(void)
@@ -314,8 +337,10 @@ int mp_create_checker_workqueue(void)
 	return mp_checker_wq ? 0 : -ENOMEM;
 }
 
+/* No array is left, but a query may still hang.  This is no hung task, so the wait is idle. */
 void mp_destroy_checker_workqueue(void)
 {
+	wait_event_idle(mp_no_checkers, !atomic_read(&mp_checkers));
 	destroy_workqueue(mp_checker_wq);
 }
 
@@ -329,8 +354,8 @@ static void mp_start_check_work(struct mp_path *path)
 }
 
 /*
- * Query the path's device, and then queue check_work.  In an RCU section: unless the path may
- * be probed, its removal may not see the query.
+ * Query the path's device, and then queue check_work.  The caller's RCU section makes removal
+ * wait until probe_state shows the query.  So mp_free_query() sees it.
  */
 static void mp_start_query_work(struct mp_path *path, struct mp_query *query)
 {
@@ -439,14 +464,20 @@ bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last)
 	return entered;
 }
 
-/* A live path does not work: it fails, unless no other path is left. */
+/*
+ * A live path does not work: it fails, unless no other path is left.  An ALUA state can explain
+ * an error, but not that a path leads to another disk.
+ */
 static void mp_handle_broken_path(struct mp_conf *conf, struct mp_path *path,
-				  struct md_rdev *rdev, enum mp_reason reason)
+				  struct md_rdev *rdev, enum mp_reason reason, bool wrong_disk)
 {
 	if (READ_ONCE(conf->state) != MP_WORKING || !mp_rdev_live(rdev))
 		return;
 	if (!mp_enter_no_path(conf, rdev)) {
-		mp_suspect_path(path, rdev, reason);
+		if (wrong_disk)
+			mp_fail_path(path, rdev, reason);
+		else
+			mp_suspect_path(path, rdev, reason);
 		return;
 	}
 	conf->down_path = path;
@@ -484,11 +515,13 @@ static bool mp_needs_check(const struct mp_path *path, enum mp_probe_state resul
  * until md core writes a superblock over this path: only then super_written() clears
  * LastDev, which means that a failed write has not failed the device.
  */
-static void mp_log_refused_superblock(const struct mp_conf *conf, struct md_rdev *rdev)
+static void mp_log_refused_superblock(struct mp_conf *conf, const struct mp_path *path,
+				      struct md_rdev *rdev)
 {
-	if (!test_and_set_bit(LastDev, &rdev->flags))
-		pr_warn_ratelimited("md/multipath:%s: path %pg works, but could not write the superblock: it stays in use, and the superblock may be out of date\n",
-				    mdname(conf->mddev), rdev->bdev);
+	spin_lock_irq(&conf->lock);
+	if (mp_rdev_live(rdev) && !test_and_set_bit(LastDev, &rdev->flags))
+		__mp_log(conf, path, MP_LOG_REFUSED, 0);
+	spin_unlock_irq(&conf->lock);
 }
 
 /* Act on the result for a live path. */
@@ -502,16 +535,18 @@ static void mp_apply_live_probe(struct mp_conf *conf, struct mp_path *path,
 		mp_start_check(path, false);
 		return;
 	}
-	if (suspect)
+	/* If the path cannot fail because it has just become the last one, it is probed again. */
+	if (suspect && result != MP_PROBE_WRONG_DISK)
 		WRITE_ONCE(path->superblock_checked, path->probe_errors);
 	if (result == MP_PROBE_OK || result == MP_PROBE_SUPERBLOCK ||
 	    result == MP_PROBE_SAME_DISK) {
 		mp_handle_working_path(conf, path, rdev);
 		if (suspect)
-			mp_log_refused_superblock(conf, rdev);
+			mp_log_refused_superblock(conf, path, rdev);
 	} else {
 		mp_handle_broken_path(conf, path, rdev,
-				      suspect ? MP_SUPERBLOCK_ERROR : MP_PROBE_ERROR);
+				      suspect ? MP_SUPERBLOCK_ERROR : MP_PROBE_ERROR,
+				      result == MP_PROBE_WRONG_DISK);
 	}
 }
 
@@ -705,8 +740,9 @@ unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until)
 
 	if (READ_ONCE(conf->state) != MP_WORKING)
 		until = mp_earlier(until, conf->last_probe + mp_down_interval(conf));
-	if (READ_ONCE(conf->state) == MP_SEARCHING)
-		until = mp_earlier(until, conf->down_since + MP_SEARCH_TIME);
+	if (READ_ONCE(conf->state) == MP_SEARCHING && conf->search_begun &&
+	    !READ_ONCE(conf->freeze_depth))
+		until = mp_earlier(until, conf->search_since + MP_SEARCH_TIME);
 	mp_for_each_path(path, conf)
 		if (mp_wants_probe(path))
 			until = mp_earlier(until, mp_next_reinstate_probe(path));
@@ -740,13 +776,16 @@ void mp_probe_failed_paths(struct mp_conf *conf)
 
 /*
  * A probe that cannot start leaves the path suspect: the end of the freeze, or of the probe
- * in flight, wakes the thread.  An inactive path is not suspect any more (R14).
+ * in flight, wakes the thread.  An inactive path is not suspect any more (R14).  While no path
+ * works, mp_probe_live_paths() probes all of them.
  */
 void mp_probe_suspect_paths(struct mp_conf *conf)
 {
 	struct mp_path *path;
 	u32 errors;
 
+	if (READ_ONCE(conf->state) != MP_WORKING)
+		return;
 	mp_for_each_path(path, conf) {
 		errors = READ_ONCE(path->superblock_errors);	/* pairs with multipath_error() */
 		if (errors == READ_ONCE(path->superblock_checked))
@@ -783,20 +822,32 @@ static void mp_end_search(struct mp_conf *conf)
 	spin_unlock_irq(&conf->lock);
 }
 
-/* No probe can start while the array is frozen; the thread is woken when that ends. */
+/*
+ * No probe can start while the array is frozen; the thread is woken when that ends.  A freeze
+ * makes the results of probes void, so after it the search begins again:
+ *
+ *	CPU0 mp_freeze()		CPU1 a query ends	CPU2 here
+ *	freezes++, freeze_depth++
+ *					frozen: void
+ *	mp_unfreeze()
+ *								no probe is left, but
+ *								freezes has changed
+ */
 void mp_search(struct mp_conf *conf)
 {
+	u32 freezes = READ_ONCE(conf->freezes);		/* pairs with mp_freeze() */
 	struct mp_path *path;
 
-	if (READ_ONCE(conf->state) != MP_SEARCHING)
+	if (READ_ONCE(conf->state) != MP_SEARCHING || READ_ONCE(conf->freeze_depth))
 		return;
-	if (!conf->search_begun && !READ_ONCE(conf->freeze_depth)) {
+	if (!conf->search_begun || conf->search_freezes != freezes) {
 		conf->search_begun = true;
+		conf->search_freezes = freezes;
+		conf->search_since = jiffies;
 		mp_for_each_path(path, conf)
 			if (mp_wants_probe(path))
 				mp_probe_failed_path(path);
 	}
-	if ((conf->search_begun && !mp_any_reinstate_probe(conf)) ||
-	    mp_is_over(conf->down_since, MP_SEARCH_TIME))
+	if (!mp_any_reinstate_probe(conf) || mp_is_over(conf->search_since, MP_SEARCH_TIME))
 		mp_end_search(conf);
 }

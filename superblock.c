@@ -218,19 +218,31 @@ static enum mp_likeness mp_compare_reads(struct mp_conf *conf, const struct mp_p
 	return likeness;
 }
 
-/* Whether the path leads to the array's disk and not to a copy; logs if not. */
+/*
+ * Whether this check has queried the device for its ID.  What the kernel has cached may be from
+ * before the failure: the NVMe driver, for example, compares IDs some time after it has
+ * connected again.
+ */
+static bool mp_id_was_queried(const struct mp_path *path)
+{
+	return path->query && !path->probe_superblock && mp_has_identity(&path->disk.identity);
+}
+
+/*
+ * Whether the path leads to the array's disk and not to a copy; logs if not.  @own has at least
+ * @expected events if it is the array's disk.
+ */
 static enum mp_probe_state mp_check_copy(struct mp_path *path, const struct md_rdev *rdev,
-					 struct page *own)
+					 struct page *own, u64 expected)
 {
 	struct mp_conf *conf = path->conf;
 	enum mp_likeness likeness = MP_ALIKE;
 	u64 events;
 
-	if (!mp_has_identity(&path->disk.identity))
+	if (!mp_id_was_queried(path))
 		likeness = mp_compare_reads(conf, path, rdev, own);
 	events = mp_superblock_events(conf->mddev, own);
-	if (likeness == MP_DIFFERENT ||
-	    (likeness == MP_UNKNOWN && events < atomic64_read(&conf->superblock_events))) {
+	if (likeness == MP_DIFFERENT || (likeness == MP_UNKNOWN && events < expected)) {
 		if (!path->wrong_disk_logged)
 			pr_warn("md/multipath:%s: path %pg is not used: its superblock (%llu events) is not that of the array's disk: a copy\n",
 				mdname(conf->mddev), rdev->bdev, events);
@@ -243,25 +255,29 @@ static enum mp_probe_state mp_check_copy(struct mp_path *path, const struct md_r
 static void mp_log_unreadable(struct mp_path *path, const struct md_rdev *rdev,
 			      blk_status_t status, enum mp_probe_state result)
 {
-	const char *name = mdname(path->conf->mddev);
+	const char *name = mdname(path->conf->mddev), *reason;
 
 	if (path->unreadable_logged == result)
 		return;
 	path->unreadable_logged = result;
+	if (!mp_has_identity(&path->disk.identity))
+		reason = "no path reads it and its size is that of the array's disk";
+	else if (path->probe_superblock)
+		reason = "the error is the disk's";
+	else
+		reason = "its ID is that of the array's disk";
 	if (result == MP_PROBE_SAME_DISK)
-		pr_warn("md/multipath:%s: path %pg cannot read the superblock (error %d): used, because %s that of the array's disk\n",
-			name, rdev->bdev, blk_status_to_errno(status),
-			mp_has_identity(&path->disk.identity) ? "its ID is" :
-			"no path reads it and its size is");
+		pr_warn("md/multipath:%s: path %pg cannot read the superblock (error %d): used, because %s\n",
+			name, rdev->bdev, blk_status_to_errno(status), reason);
 	else
 		pr_warn("md/multipath:%s: path %pg is not used: it cannot read the superblock (error %d), and another path can\n",
 			name, rdev->bdev, blk_status_to_errno(status));
 }
 
 /*
- * The path cannot read the superblock.  ID and size are right, and a bad sector is no reason
- * to keep the path out.  But if the error may be the path's, or there is no ID, no other path
- * may be able to read the superblock.
+ * The path cannot read the superblock.  ID and size are right, or the path is live, and a bad
+ * sector is no reason to keep the path out.  But if the error may be the path's, or there is no
+ * ID, no other path may be able to read the superblock.
  */
 static enum mp_probe_state mp_handle_unreadable(struct mp_path *path, const struct md_rdev *rdev,
 						blk_status_t status, struct page *page)
@@ -269,7 +285,9 @@ static enum mp_probe_state mp_handle_unreadable(struct mp_path *path, const stru
 	enum mp_class class = mp_classify(status, REQ_OP_READ);
 	enum mp_probe_state result = MP_PROBE_SAME_DISK;
 
-	if (class == MP_PATH_ERROR || class == MP_BUSY || status == BLK_STS_TIMEOUT)
+	if (class == MP_BUSY)
+		return MP_PROBE_VOID;
+	if (class == MP_PATH_ERROR || status == BLK_STS_TIMEOUT)
 		return MP_PROBE_FAILED;
 	if ((class != MP_FINAL || !mp_has_identity(&path->disk.identity)) &&
 	    mp_read_reference(path->conf, path, page))
@@ -285,12 +303,15 @@ enum mp_probe_state mp_check_superblock(struct mp_path *path)
 	enum mp_probe_state result;
 	blk_status_t status;
 	struct page *page;
+	u64 expected;
 
 	if (!mp_has_superblock(mddev))
 		return MP_PROBE_SAME_DISK;
 	page = alloc_page(GFP_NOIO);
 	if (!page)
-		return MP_PROBE_FAILED;
+		return MP_PROBE_VOID;
+	/* Before the read: another check may note newer events while this one waits. */
+	expected = atomic64_read(&path->conf->superblock_events);
 	status = mp_read_superblock(rdev, page);
 	if (status) {
 		result = mp_handle_unreadable(path, rdev, status, page);
@@ -300,7 +321,7 @@ enum mp_probe_state mp_check_superblock(struct mp_path *path)
 				mdname(mddev), rdev->bdev);
 		result = MP_PROBE_WRONG_DISK;
 	} else {
-		result = mp_check_copy(path, rdev, page);
+		result = mp_check_copy(path, rdev, page, expected);
 	}
 	if (!status)
 		path->unreadable_logged = MP_PROBE_IDLE;

@@ -249,9 +249,15 @@ failed_superblock_writes() {
 	dmesg | awk '/ md-multipath test / { n = 0 } /super_written gets error/ { n++ } END { print n + 0 }'
 }
 
-# Print the number of log lines that say that a path stays in use after that.
+# Print how many paths stay in use after that, as logged.  Paths may share a line.
 kept_in_use() {
-	kernel_log | grep --count 'works, but could not write the superblock: it stays in use' || :
+	kernel_log | awk '
+		/ works, but could not write the superblock: it stays in use/ { n++ }
+		/ and [0-9]+ more work, but could not write the superblock: they stay in use/ {
+			sub(/ more work.*/, "")
+			n += $NF + 1
+		}
+		END { print n + 0 }'
 }
 
 # Assert that all paths are live, and that none has failed since it was added.
