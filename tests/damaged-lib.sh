@@ -53,11 +53,11 @@ is_started() {
 }
 
 # fits <offset> <size>: data of this size lies within the disk and beside the superblock, which is
-# two sectors long with mdadm's max_dev.  Numbers that are too large for the shell do not fit.
+# one sector long with mdadm's max_dev.  Numbers that are too large for the shell do not fit.
 fits() {
 	[[ $1 =~ ^[0-9]{1,11}$ && $2 =~ ^[0-9]{1,11}$ ]] || return 1
 	(($1 + $2 <= DISK_SECTORS)) || return 1
-	(($2 == 0 || $1 + $2 <= PLACE[$METADATA] || $1 >= PLACE[$METADATA] + 2))
+	(($2 == 0 || $1 + $2 <= PLACE[$METADATA] || $1 > PLACE[$METADATA]))
 }
 
 # check_array <array>: whatever its superblock says, it lies within its disk.
