@@ -13,8 +13,8 @@
  * removes a namespace whose identity has changed, but not before I/O reaches it.
  *
  * If a device has no identity, or cannot be queried, its superblock must be the one that the
- * other paths read: see superblock.c.  If the array has no superblock either, the device is accepted, and the log
- * says that it cannot be checked.
+ * other paths read: see superblock.c.  If it has no identity, and the array no superblock, the
+ * device is accepted, and the log says that it cannot be checked.
  *
  * A disk that cannot read its superblock keeps no path out.  Then identity and size decide.
  */
