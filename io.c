@@ -825,7 +825,8 @@ void mp_freeze(struct mp_conf *conf)
 {
 	spin_lock_irq(&conf->lock);
 	WRITE_ONCE(conf->freezes, conf->freezes + 1);		/* pairs with mp_search() */
-	WRITE_ONCE(conf->freeze_depth, conf->freeze_depth + 1);	/* pairs with mp_may_probe() */
+	/* pairs with mp_may_probe(); whoever sees it, or its result, also sees freezes */
+	smp_store_release(&conf->freeze_depth, conf->freeze_depth + 1);
 	__mp_set_blocked(conf);
 	spin_unlock_irq(&conf->lock);
 
