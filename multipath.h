@@ -240,6 +240,7 @@ struct mp_path {
 	unsigned int		failures;	/* since it was added */
 	unsigned int		reinstatements;	/* since it was added */
 	unsigned long		ios_before;	/* of this slot, when it was added */
+	time64_t		since;		/* boot time when it went live or failed */
 	blk_status_t		last_error;	/* of a bio or a probe; any context */
 	u32			superblock_errors; /* lock; failed superblock writes; peeked */
 	/*
@@ -1350,6 +1351,9 @@ void mp_probe_live_paths(struct mp_conf *conf);
 
 /* The earlier of @until and the time of the next probe, in jiffies. */
 unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until);
+
+/* In how many ms a failed path is to be probed, 0 during a probe; -1 if it is not to be probed. */
+int mp_probe_left(const struct mp_path *path);
 
 /* Probe the failed paths that are due (R11).  The retry thread's. */
 void mp_probe_failed_paths(struct mp_conf *conf);

@@ -32,6 +32,7 @@
 #include <linux/raid/md_p.h>
 #include <linux/rculist.h>
 #include <linux/sysfs.h>
+#include <linux/timekeeping.h>
 #include "md.h"
 #include "multipath.h"
 
@@ -136,6 +137,7 @@ static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev, bool inact
 	WRITE_ONCE(conf->generation, conf->generation + 1);
 	/* pairs with mp_suspect_ambiguous_paths(), mp_handle_result() */
 	WRITE_ONCE(path->live_generation, conf->generation);
+	path->since = ktime_get_boottime_seconds();
 	clear_bit(Faulty, &rdev->flags);
 	set_bit(In_sync, &rdev->flags);
 	__mp_count_paths(conf);
@@ -170,6 +172,8 @@ void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason 
 	path->failed_at = now;
 	path->probed_at = now;
 	path->probe_took = 0;
+	if (was_live)
+		path->since = ktime_get_boottime_seconds();
 	path->reason = reason;
 	/*
 	 * The disk may have grown since the path was added.  Then the live paths report the
@@ -452,6 +456,7 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rd
 	path->failures = 0;
 	path->reinstatements = 0;
 	path->ios_before = ios;
+	path->since = ktime_get_boottime_seconds();
 	WRITE_ONCE(path->last_error, BLK_STS_OK);
 	WRITE_ONCE(path->auto_reinstate, false);
 	WRITE_ONCE(path->removing, false);

@@ -734,6 +734,15 @@ static bool mp_wants_probe(const struct mp_path *path)
 	return READ_ONCE(path->auto_reinstate) && READ_ONCE(path->probe_state) == MP_PROBE_IDLE;
 }
 
+int mp_probe_left(const struct mp_path *path)
+{
+	unsigned long now = jiffies, at = mp_next_reinstate_probe(path);
+
+	if (!READ_ONCE(path->auto_reinstate))
+		return -1;
+	return mp_wants_probe(path) && time_before(now, at) ? jiffies_to_msecs(at - now) : 0;
+}
+
 unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until)
 {
 	struct mp_path *path;

@@ -8,6 +8,7 @@
 
 #include <linux/blkdev.h>
 #include <linux/sysfs.h>
+#include <linux/timekeeping.h>
 #include "md.h"
 #include "multipath.h"
 
@@ -174,7 +175,7 @@ static const char * const mp_reason_names[MP_REASONS] = {
 };
 
 /* The longest line of the table of paths, in bytes. */
-#define MP_PATHS_LINE		128
+#define MP_PATHS_LINE		160
 
 static const char *mp_path_state_name(const struct mp_conf *conf, const struct mp_path *path,
 				      const struct md_rdev *rdev)
@@ -216,14 +217,16 @@ static int mp_show_path(struct mp_conf *conf, struct mp_path *path, char *page, 
 		total = mp_total(path);
 		begun = total.begun[0] + total.begun[1];
 		spin_lock_irq(&conf->lock);
-		length = sysfs_emit_at(page, at, "%u %pg %s %s %d %ld %lu %u %u %u\n",
+		length = sysfs_emit_at(page, at, "%u %pg %s %s %d %ld %lu %u %u %u %lld %d\n",
 				       path->slot, rdev->bdev,
 				       mp_path_state_name(conf, path, rdev),
 				       mp_reason_names[path->reason],
 				       blk_status_to_errno(READ_ONCE(path->last_error)),
 				       (long)(begun - total.ended[0] - total.ended[1]),
 				       begun - path->ios_before, path->failures,
-				       path->reinstatements, mp_hold_left(path));
+				       path->reinstatements, mp_hold_left(path),
+				       ktime_get_boottime_seconds() - path->since,
+				       mp_probe_left(path));
 		spin_unlock_irq(&conf->lock);
 	}
 	rcu_read_unlock();
@@ -237,7 +240,7 @@ static ssize_t paths_show(struct mddev *mddev, char *page)
 	int length;
 
 	length = sysfs_emit(page,
-			    "slot path state reason error in_flight ios failures reinstatements hold_ms\n");
+			    "slot path state reason error in_flight ios failures reinstatements hold_ms state_s probe_ms\n");
 	mp_for_each_path(path, conf)
 		if (length < PAGE_SIZE - MP_PATHS_LINE)
 			length += mp_show_path(conf, path, page, length);
