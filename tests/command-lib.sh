@@ -70,3 +70,57 @@ paths_to() {
 		printf '%s /dev/%s\n' "$disk" "${disk##*/}"
 	done | sort --version-sort | cut --delimiter=' ' --fields=2
 }
+
+# set_file <file below /sys> <line>
+set_file() {
+	mkdir -p "$ROOT/sys/${1%/*}"
+	printf '%s\n' "$2" >"$ROOT/sys/$1"
+}
+
+# make_up_array <slots>: md0, without paths, in a made-up sysfs that md-multipath reads from now on
+make_up_array() {
+	export MD_MULTIPATH_ROOT=$WORK/root
+	ROOT=$MD_MULTIPATH_ROOT
+	set_file block/md0/size 131072
+	set_file block/md0/md/level multipath
+	set_file block/md0/md/raid_disks "$1"
+	set_file block/md0/md/degraded 0
+	set_file block/md0/md/array_state clean
+	set_file block/md0/md/paths \
+		"slot path state reason error in_flight ios failures reinstatements hold_ms state_s probe_ms"
+	NUMBER=0
+}
+
+# make_up_path <name> <its device's folder below /sys/devices> <ID> [columns of md/paths]: the next path
+# of md0
+make_up_path() {
+	local folder=$ROOT/sys/devices/$2
+	mkdir -p "$folder/block/$1" "$ROOT/sys/block/md0/md/dev-$1"
+	ln --symbolic "$folder" "$folder/block/$1/device"
+	ln --symbolic "$folder/block/$1" "$ROOT/sys/block/md0/md/dev-$1/block"
+	printf '%s\n' "$3" >"$folder/wwid"
+	echo "$NUMBER ${1//!//} ${4:-live - 0 0 1 0 0 0 5 -1}" >>"$ROOT/sys/block/md0/md/paths"
+	NUMBER=$((NUMBER + 1))
+}
+
+# ---------------------------------------------------------------------------
+# packaging/examples
+
+METRICS=packaging/examples/md-multipath-metrics
+
+# run_metrics [file]: run md-multipath-metrics, which finds the checkout's md-multipath in PATH
+run_metrics() {
+	PATH=$PWD/packaging:$PATH "$METRICS" "$@"
+}
+
+# assert_metric <metric with its labels> <value> [metrics]: by default in METRICS_TEXT
+assert_metric() {
+	local line text=${3-$METRICS_TEXT}
+	while IFS= read -r line; do
+		[[ ${line% *} != "$1" ]] || {
+			assert_equal "$1" "$2" "${line##* }"
+			return
+		}
+	done <<<"$text"
+	fail "expected: $1 $2" "got:      no such metric" "$text"
+}
