@@ -87,6 +87,7 @@ static ssize_t reinstate_store(struct mddev *mddev, const char *page, size_t len
 		path->hold = 0;
 		path->failed_at = jiffies;
 		path->probed_at = jiffies - mp_probe_interval(conf);
+		path->probe_took = 0;
 		WRITE_ONCE(path->auto_reinstate, true);
 	}
 	spin_unlock_irq(&conf->lock);
