@@ -15,6 +15,7 @@
  *   io.c          the life of a bio on the submit and complete path
  *   queue.c       queued bios, and submitters that wait for room
  *   identity.c    which disk does a path lead to?
+ *   query.c       queries of SCSI devices, as structs in memory
  *   scsi.c        commands, identity, size and ALUA states of SCSI devices
  *   policy.c      choosing a path
  *   path.c        the state of a path and of the array, slots, uevents

@@ -979,6 +979,33 @@ void mp_free_tracker(struct mp_path *path);
 int mp_create_access_workqueues(void);
 void mp_destroy_access_workqueues(void);
 
+/* -------- query.c: queries of SCSI devices, as structs in memory -------- */
+
+/* Drop a reference.  The last one releases the device.  Sleeps. */
+void mp_put_query(struct mp_query *query);
+
+/* After the next grace period the path's query does not use the path.  reconfig_mutex held. */
+void mp_detach_query(struct mp_path *path);
+
+/**
+ * mp_free_query() - let go of the path's query, if it has one
+ * @path: the path; mp_detach_query() and a grace period have passed, or it was never used, and
+ *	nothing is in flight
+ *
+ * A command that hangs keeps the query, the device and this module for as long as it takes.
+ *
+ * Context: sleeps; reconfig_mutex held.
+ */
+void mp_free_query(struct mp_path *path);
+
+/* Return NULL without memory.  No work item of the array is left when it is freed.  Sleep. */
+struct mp_checker *mp_alloc_checker(const struct mddev *mddev);
+void mp_free_checker(struct mp_checker *checker);
+
+/* For the checkers of all arrays.  Return 0 or -ENOMEM.  Sleep; the second one for queries. */
+int mp_create_checker_workqueue(void);
+void mp_destroy_checker_workqueue(void);
+
 /* -------- identity.c: which disk does a path lead to? -------- */
 
 /* What the kernel has cached about the disk since the device was found or rescanned. */
@@ -1231,6 +1258,10 @@ void mp_destroy_caches(void);
  */
 enum mp_probe_state mp_check_superblock(struct mp_path *path);
 
+/* A path works that could not write the superblock (R18).  The retry thread's, under RCU. */
+void mp_log_refused_superblock(struct mp_conf *conf, const struct mp_path *path,
+			       struct md_rdev *rdev);
+
 /**
  * mp_check_new_superblock() - check the superblock of a device that becomes a path (R12)
  * @conf: the array
@@ -1275,28 +1306,6 @@ void mp_check_work(struct work_struct *work);
  * Return: 0 or -ENOMEM.
  */
 int mp_create_query(struct mp_path *path, struct block_device *bdev);
-
-/* After the next grace period the path's query does not use the path.  reconfig_mutex held. */
-void mp_detach_query(struct mp_path *path);
-
-/**
- * mp_free_query() - let go of the path's query, if it has one
- * @path: the path; mp_detach_query() and a grace period have passed, or it was never used, and
- *	nothing is in flight
- *
- * A command that hangs keeps the query, the device and this module for as long as it takes.
- *
- * Context: sleeps; reconfig_mutex held.
- */
-void mp_free_query(struct mp_path *path);
-
-/* Return NULL without memory.  No work item of the array is left when it is freed.  Sleep. */
-struct mp_checker *mp_alloc_checker(const struct mddev *mddev);
-void mp_free_checker(struct mp_checker *checker);
-
-/* For the checkers of all arrays.  Return 0 or -ENOMEM.  Sleep; the second one for queries. */
-int mp_create_checker_workqueue(void);
-void mp_destroy_checker_workqueue(void);
 
 /**
  * mp_start_probe() - read one place of a path's disk

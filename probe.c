@@ -172,42 +172,6 @@ void mp_check_work(struct work_struct *work)
 	mp_return_probe(path, result);
 }
 
-/*
- * Ends the checkers.  The last reference may be a query's, which runs on the workqueue that
- * goes.
- */
-static struct workqueue_struct *mp_checker_wq;
-
-/* The checkers that exist, for mp_destroy_checker_workqueue(). */
-static atomic_t mp_checkers = ATOMIC_INIT(0);
-static DECLARE_WAIT_QUEUE_HEAD(mp_no_checkers);
-
-/* No query is left, so this only waits until the last work item has returned. */
-static void mp_end_checker(struct work_struct *work)
-{
-	struct mp_checker *checker = container_of(work, struct mp_checker, end_work);
-
-	destroy_workqueue(checker->wq);
-	kfree(checker);
-	if (atomic_dec_and_test(&mp_checkers))
-		wake_up(&mp_no_checkers);
-}
-
-static void mp_put_checker(struct mp_checker *checker)
-{
-	if (refcount_dec_and_test(&checker->refs))
-		queue_work(mp_checker_wq, &checker->end_work);
-}
-
-static void mp_put_query(struct mp_query *query)
-{
-	if (!refcount_dec_and_test(&query->refs))
-		return;
-	mp_put_scsi_device(query->sdev);
-	mp_put_checker(query->checker);
-	kfree(query);
-}
-
 /* The device has answered, or has not.  In an RCU section. */
 static void mp_hand_over_query(struct mp_path *path)
 {
@@ -283,65 +247,6 @@ int mp_create_query(struct mp_path *path, struct block_device *bdev)
 	query->sdev = sdev;
 	path->query = query;
 	return 0;
-}
-
-void mp_detach_query(struct mp_path *path)
-{
-	if (path->query)
-		RCU_INIT_POINTER(path->query->path, NULL);
-}
-
-void mp_free_query(struct mp_path *path)
-{
-	struct mp_query *query = path->query;
-
-	if (!query)
-		return;
-	path->query = NULL;
-	mp_put_query(query);
-	/* Nothing is in flight, so the probe was the query's. */
-	if (READ_ONCE(path->probe_state) == MP_PROBE_SENT) {
-		/* as mp_hand_over_query() */
-		smp_store_release(&path->probe_state, MP_PROBE_VOID);
-		md_wakeup_thread(path->conf->retry_thread);
-	}
-}
-
-struct mp_checker *mp_alloc_checker(const struct mddev *mddev)
-{
-	struct mp_checker *checker = kzalloc(sizeof(*checker), GFP_KERNEL);
-
-	if (!checker)
-		return NULL;
-	refcount_set(&checker->refs, 1);
-	INIT_WORK(&checker->end_work, mp_end_checker);
-	checker->wq = alloc_workqueue("%s_check", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
-				      mdname((struct mddev *)mddev));
-	if (!checker->wq) {
-		kfree(checker);
-		return NULL;
-	}
-	atomic_inc(&mp_checkers);
-	return checker;
-}
-
-void mp_free_checker(struct mp_checker *checker)
-{
-	if (checker)
-		mp_put_checker(checker);
-}
-
-int mp_create_checker_workqueue(void)
-{
-	mp_checker_wq = alloc_workqueue("mp_checker", WQ_UNBOUND, 0);
-	return mp_checker_wq ? 0 : -ENOMEM;
-}
-
-/* No array is left, but a query may still hang.  This is no hung task, so the wait is idle. */
-void mp_destroy_checker_workqueue(void)
-{
-	wait_event_idle(mp_no_checkers, !atomic_read(&mp_checkers));
-	destroy_workqueue(mp_checker_wq);
 }
 
 /* Queue check_work, unless the path may not be probed. */
@@ -508,20 +413,6 @@ static bool mp_needs_check(const struct mp_path *path, enum mp_probe_state resul
 
 	return (result == MP_PROBE_OK && (suspect || !working)) ||
 	       (result == MP_PROBE_SUPERBLOCK && !working);
-}
-
-/*
- * The path works, so it was the disk that has refused the superblock write.  Log it once,
- * until md core writes a superblock over this path: only then super_written() clears
- * LastDev, which means that a failed write has not failed the device.
- */
-static void mp_log_refused_superblock(struct mp_conf *conf, const struct mp_path *path,
-				      struct md_rdev *rdev)
-{
-	spin_lock_irq(&conf->lock);
-	if (mp_rdev_live(rdev) && !test_and_set_bit(LastDev, &rdev->flags))
-		__mp_log(conf, path, MP_LOG_REFUSED, 0);
-	spin_unlock_irq(&conf->lock);
 }
 
 /* Act on the result for a live path. */

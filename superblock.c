@@ -329,6 +329,20 @@ enum mp_probe_state mp_check_superblock(struct mp_path *path)
 	return result;
 }
 
+/*
+ * The path works, so it was the disk that has refused the superblock write.  Log it once,
+ * until md core writes a superblock over this path: only then super_written() clears
+ * LastDev, which means that a failed write has not failed the device.
+ */
+void mp_log_refused_superblock(struct mp_conf *conf, const struct mp_path *path,
+			       struct md_rdev *rdev)
+{
+	spin_lock_irq(&conf->lock);
+	if (mp_rdev_live(rdev) && !test_and_set_bit(LastDev, &rdev->flags))
+		__mp_log(conf, path, MP_LOG_REFUSED, 0);
+	spin_unlock_irq(&conf->lock);
+}
+
 int mp_check_new_superblock(struct mp_conf *conf, struct md_rdev *rdev)
 {
 	enum mp_likeness likeness = MP_UNKNOWN;
