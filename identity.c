@@ -127,20 +127,26 @@ void mp_cached_disk(struct block_device *bdev, struct mp_disk *disk)
 }
 
 /* Logs the reason for false, unless logged since the path last passed. */
-static bool mp_is_same_disk(struct mp_path *path, const struct mp_disk *now)
+static bool mp_has_same_id(struct mp_path *path, const struct mp_identity *now)
+{
+	const struct mp_identity *was = &path->disk.identity;
+	char id_now[MP_IDENTITY_LENGTH], id_was[MP_IDENTITY_LENGTH];
+
+	if (mp_same_identity(now, was))
+		return true;
+	if (!path->wrong_disk_logged)
+		pr_warn("md/multipath:%s: path %pg is not used: it leads to disk %s instead of %s\n",
+			mdname(path->conf->mddev), mp_rdev(path)->bdev,
+			mp_identity_text(now, id_now), mp_identity_text(was, id_was));
+	return false;
+}
+
+/* Logs likewise. */
+static bool mp_has_same_size(struct mp_path *path, const struct mp_disk *now)
 {
 	const char *name = mdname(path->conf->mddev);
 	const struct mp_disk *was = &path->disk;
-	char id_now[MP_IDENTITY_LENGTH], id_was[MP_IDENTITY_LENGTH];
 
-	if (!mp_same_identity(&now->identity, &was->identity)) {
-		if (!path->wrong_disk_logged)
-			pr_warn("md/multipath:%s: path %pg is not used: it leads to disk %s instead of %s\n",
-				name, mp_rdev(path)->bdev,
-				mp_identity_text(&now->identity, id_now),
-				mp_identity_text(&was->identity, id_was));
-		return false;
-	}
 	if ((now->sectors != READ_ONCE(was->sectors) &&
 	     now->sectors != mp_live_sectors(path->conf)) ||
 	    now->block_size != was->block_size) {
@@ -179,6 +185,20 @@ void mp_query_device(struct scsi_device *sdev, const struct mp_disk *known, bool
 	answer->inactive = read_failed && !answer->err && mp_is_inactive(sdev);
 }
 
+/*
+ * Of a slow device, a timeout shorter than its own would start error recovery for nothing.  Nobody
+ * waits for the query itself, so it may wait for a tag, or until the device is resumed.
+ */
+void mp_query_id(struct scsi_device *sdev, const struct mp_disk *known, struct mp_answer *answer)
+{
+	answer->err = mp_query_identity(sdev, &known->identity, &answer->disk.identity, 0);
+}
+
+bool mp_has_id_query(const struct mp_path *path)
+{
+	return mp_has_identity(&path->disk.identity) && path->query;
+}
+
 enum mp_probe_state mp_check_disk(struct mp_path *path, const struct mp_answer *answer)
 {
 	struct md_rdev *rdev = mp_rdev(path);
@@ -194,9 +214,36 @@ enum mp_probe_state mp_check_disk(struct mp_path *path, const struct mp_answer *
 	    (!answer->inactive || !mp_has_identity(&now->identity) ||
 	     get_capacity(rdev->bdev->bd_disk) != now->sectors))
 		return MP_PROBE_FAILED;
-	if (mp_is_same_disk(path, now) && mp_has_room(path, rdev))
-		return MP_PROBE_SAME_DISK;
-	return MP_PROBE_WRONG_DISK;
+	/* A controller that starts may answer before it knows its LUNs. */
+	if (mp_has_id_query(path) && !mp_has_identity(&now->identity))
+		return MP_PROBE_FAILED;
+	if (!mp_has_same_id(path, &now->identity))
+		return MP_PROBE_WRONG_DISK;
+	if (!mp_has_same_size(path, now) || !mp_has_room(path, rdev))
+		return MP_PROBE_WRONG_SIZE;
+	return MP_PROBE_SAME_DISK;
+}
+
+/* The size does not matter here: a disk that grows has the new size on one path first. */
+enum mp_probe_state mp_check_id(struct mp_path *path, const struct mp_answer *answer)
+{
+	switch (answer->err) {
+	case 0:
+		/* as in mp_check_disk() */
+		if (!mp_has_identity(&answer->disk.identity))
+			return MP_PROBE_FAILED;
+		return mp_has_same_id(path, &answer->disk.identity) ? MP_PROBE_SAME_DISK :
+								      MP_PROBE_WRONG_DISK;
+	case -ENOMEM:
+		return MP_PROBE_VOID;
+	case -ENOTCONN:
+	case -ENXIO:
+		/* Not if something waits to be told which disk it is. */
+		return path->probe_check == MP_CHECK_ID && path->probe_confirms ?
+		       MP_PROBE_FAILED : MP_PROBE_OK;
+	default:
+		return MP_PROBE_FAILED;
+	}
 }
 
 /* Whether the disk of @bdev has the identity of the paths in their slots. */
@@ -234,7 +281,7 @@ int mp_check_identity(struct mp_conf *conf, struct block_device *bdev, bool quer
 		return 0;
 	}
 	now = known;
-	if (query && sdev && mp_query_identity(sdev, &known, &now)) {
+	if (query && sdev && mp_query_identity(sdev, &known, &now, MP_QUERY_TIMEOUT)) {
 		pr_warn("md/multipath:%s: %pg does not respond to the identity query: not added; try again when it responds\n",
 			mdname(conf->mddev), bdev);
 		return -EIO;

@@ -20,7 +20,7 @@
  *
  * R3. The last live path is used without our failfast flags, so that the lower driver's own
  * retries work, and an error never makes it Faulty.  If it does not work, that is a state
- * of the array (R8).
+ * of the array (R8).  Only a check that finds another disk makes it Faulty (R17).
  *
  * R4. Flush and FUA go down one path with the bio, like any write, and an error is passed
  * up. md_flush_request() is not used: it loses errors, and sends a flush down each path to
@@ -532,14 +532,14 @@ static void mp_retry_later(struct mp_io *io, blk_status_t status)
  */
 static bool mp_is_confirmed(const struct mp_io *io)
 {
-	bool none_left;
+	bool left;
 
 	if (mp_classify(io->error, 0) == MP_REFUSED)
 		return true;
 	rcu_read_lock();
-	none_left = !mp_choose_path(io->conf, io->tried);
+	left = mp_any_path(io->conf, io->tried);
 	rcu_read_unlock();
-	return none_left;
+	return !left;
 }
 
 /* A try has failed: end the bio, or hand it to the retry thread. */
@@ -806,14 +806,23 @@ struct mp_path *mp_take_retry_path(struct mp_io *io)
 {
 	struct mp_conf *conf = io->conf;
 	struct mp_path *path = mp_take_path(conf, io->tried, &io->ticket, &conf->halted);
+	bool left;
 
-	if (path || io->no_failfast || !mp_one_path_left(conf))
+	if (path)
 		return path;
+	/* It has to be checked first (R17), or has just gone live. */
+	rcu_read_lock();
+	left = mp_any_path(conf, io->tried);
+	rcu_read_unlock();
+	if (left)
+		return ERR_PTR(-EBUSY);
+	if (io->no_failfast || !mp_one_path_left(conf))
+		return NULL;
 
 	path = mp_take_path(conf, 0, &io->ticket, &conf->halted);
 	if (!IS_ERR_OR_NULL(path))
 		io->no_failfast = true;
-	return path;
+	return path ?: ERR_PTR(-EBUSY);
 }
 
 /*

@@ -210,7 +210,9 @@ static void mp_print_path_line(const struct mp_conf *conf, const struct mp_log_l
 	unsigned int live = READ_ONCE(conf->nr_live), nr = READ_ONCE(conf->nr_paths);
 	const char *md = mdname(conf->mddev);
 
-	if (line->event == MP_LOG_FAILED)
+	if (line->event == MP_LOG_FAILED && !live)
+		pr_crit("md/multipath:%s: path %s failed; no other path is left\n", md, who);
+	else if (line->event == MP_LOG_FAILED)
 		pr_crit("md/multipath:%s: path %s failed; I/O continues on %u of %u paths\n",
 			md, who, live, nr);
 	else if (line->event == MP_LOG_REINSTATED_HELD)

@@ -9,8 +9,10 @@
  *   sysfs.c       tunables, counters and the table of paths
  *   slots.c       the slots of an array, as structs in memory
  *   retry.c       failed and queued bios, and the retry thread
+ *   confirm.c     the checks of paths at rest
  *   probe.c       does a path work?
  *   stall.c       does a path respond?
+ *   check.c       is a path at rest, and where does it lead?
  *   superblock.c  the superblock that a path reads
  *   io.c          the life of a bio on the submit and complete path
  *   queue.c       queued bios, and submitters that wait for room
@@ -36,6 +38,7 @@
  *
  *   live (In_sync) --error of I/O or of a probe--> failed (Faulty)
  *   live --error of a superblock write--> probed
+ *   live --a check at rest fails (R17)--> failed
  *   live --mdadm --fail--> failed, until the administrator reinstates it
  *   failed --a probe succeeds (R11, R12)--> live
  *   failed --mdadm --remove, or its device is gone--> out of the array
@@ -53,7 +56,7 @@
  *
  *   R1   retry.c     A round tries a bio once on each path.  If all fail, it is verified.
  *   R2   io.c        Only path errors cost a path.
- *   R3   io.c        The last live path is used without our failfast, and is never Faulty.
+ *   R3   io.c        The last live path is used without our failfast, and I/O never fails it.
  *   R4   io.c        Flush and FUA go down one path, like any write.
  *   R5   io.c        REQ_NOWAIT is honoured; submission waits only for room in the queue.
  *   R6   io.c        The I/O path writes no cache line that all CPUs share.
@@ -66,6 +69,7 @@
  *   R13  policy.c    Bios go to the live paths of the lowest rank.
  *   R14  scsi.c      An inactive path has not failed.
  *   R15  stall.c     A path that completes no I/O is avoided, then failed, and its I/O aborted.
+ *   R17  check.c     A path at rest is checked: regularly, and before it is used again.
  *   R18  io.c        A refusal that may be one port's alone is confirmed over another path.
  *        probe.c     A failed superblock write costs no path.
  *   R19  path.c      A path that is added is used: the array gets a slot for it.
@@ -341,6 +345,7 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	conf->probe_interval = MP_PROBE_INTERVAL;
 	conf->stall_timeout = MP_STALL_TIMEOUT;
 	conf->io_timeout = MP_IO_TIMEOUT;
+	conf->check_interval = MP_CHECK_INTERVAL;
 	INIT_DELAYED_WORK(&conf->stall_work, mp_stall_work);
 	INIT_DELAYED_WORK(&conf->slot_work, mp_slot_work);
 	INIT_WORK(&conf->uevent_work, mp_uevent_work);

@@ -89,6 +89,8 @@ static inline struct md_rdev *mp_sole_superblock_writer(struct mddev *mddev)
 #define MP_STALL_TIMEOUT	2000
 #define MP_IO_TIMEOUT		8000
 #define MP_MAX_STALL_TIMEOUT	3600000
+#define MP_CHECK_INTERVAL	10
+#define MP_MAX_CHECK_INTERVAL	3600
 #define MP_NO_PATH_RETRY	30
 #define MP_MAX_NO_PATH_RETRY	1000000
 
@@ -118,6 +120,7 @@ enum mp_policy {
 enum mp_demerit {
 	MP_NON_OPTIMISED,	/* ALUA: another controller is faster */
 	MP_STANDBY,		/* write-mostly, set by the administrator: a flag of the rdev */
+	MP_UNCONFIRMED,		/* at rest: bios that choose it wait for a check (R17) */
 	MP_STALLED,		/* it has I/O in flight and has completed none for a long time */
 	MP_INACTIVE,		/* ALUA: this controller does no I/O; or not known yet */
 };
@@ -157,6 +160,7 @@ enum mp_reason {
 	MP_SUPERBLOCK_ERROR,	/* a superblock write failed, and then a probe */
 	MP_GONE,		/* its device has disappeared */
 	MP_TIMEOUT,		/* it has completed no I/O for io_timeout */
+	MP_WRONG_DISK,		/* it leads to another disk */
 	MP_BY_ADMIN,		/* mdadm --fail, or a write to sysfs */
 	MP_REASONS,
 };
@@ -186,6 +190,17 @@ enum mp_probe_state {
 	MP_PROBE_VOID,		/* back: the array was frozen, or the path is gone or not checked */
 	MP_PROBE_SAME_DISK,	/* back: the path leads to the same disk as before */
 	MP_PROBE_WRONG_DISK,	/* back: the path leads to another disk */
+	MP_PROBE_WRONG_SIZE,	/* back: the disk has another size, or is too small */
+};
+
+/* What a probe finds out beside, or instead of, what a read of one block shows. */
+enum mp_check {
+	MP_CHECK_NONE,		/* all, after a read */
+	MP_CHECK_ID_FIRST,	/* the ID before a read: the path led to another disk */
+	/* Of a live path at rest (R17): */
+	MP_CHECK_ID,		/* the ID */
+	MP_CHECK_SUPERBLOCK,	/* the superblock */
+	MP_CHECK_READ,		/* nothing else */
 };
 
 /* The type of an identity that is a UUID; enum blk_unique_id has the others, up to 15. */
@@ -258,7 +273,18 @@ struct mp_path {
 	unsigned long		silent_since;	/* jiffies; stall_work's */
 	unsigned long		alone_since;	/* jiffies; the others respond; stall_work's */
 	unsigned long		completed;	/* stall_work's */
+	unsigned long		completed_at;	/* jiffies; when it last increased; stall_work's */
 	bool			aborting;	/* its I/O is requested back; stall_work's */
+
+	/* A path at rest (R17). */
+	unsigned long		ios_seen;	/* bios that have completed; stall_work's */
+	unsigned long		rested_since;	/* jiffies; I/O, or a check; stall_work's */
+	bool			resting;	/* checked since its last I/O; stall_work's */
+	bool			idle;		/* no I/O since the last look or check; peeked */
+	bool			check_due;	/* stall_work sets, the retry thread takes */
+	bool			confirm_due;	/* likewise; bios prefer it by now */
+	bool			awaited;	/* something waits; the retry thread's; peeked */
+	unsigned long		probes;		/* that have ended; probe_state's owner; peeked */
 
 	/* The ALUA state of the path's target port (R14). */
 	struct mp_tracker __rcu	*tracker;	/* NULL: the port has no state; reconfig_mutex */
@@ -279,6 +305,10 @@ struct mp_path {
 	bool			probe_to_reinstate;	/* the path has failed */
 	bool			probe_read_failed;	/* check whether it is inactive */
 	bool			probe_superblock;	/* check only its superblock */
+	enum mp_check		probe_check;	/* what else it finds out; peeked */
+	bool			probe_confirms;	/* bios or the superblock wait for it (R17) */
+	bool			probe_repeated;	/* it has failed once (R17) */
+	unsigned long		probe_began;	/* jiffies; peeked */
 	u32			probe_generation; /* mp_path::live_generation when it started */
 	u32			probe_errors;	/* mp_path::superblock_errors at that time */
 	unsigned int		probe_place;	/* which place of the disk it reads */
@@ -301,6 +331,7 @@ struct mp_query {
 	/* Owned as mp_path::probe is. */
 	struct mp_disk		known;		/* what the device was */
 	bool			read_failed;	/* query whether it is inactive */
+	bool			id_only;	/* for a path at rest (R17) */
 	struct mp_answer	answer;
 };
 
@@ -413,6 +444,7 @@ struct mp_conf {
 	unsigned int		probe_interval;	/* seconds; peeked */
 	unsigned int		stall_timeout;	/* ms, 0: do not check; peeked */
 	unsigned int		io_timeout;	/* ms, 0: do not check; peeked */
+	unsigned int		check_interval;	/* seconds, 0: do not check; peeked */
 	struct delayed_work	stall_work;	/* mp_stall_work() */
 	struct work_struct	uevent_work;	/* mp_uevent_work() */
 	struct mp_log		log;		/* lock */
@@ -420,6 +452,11 @@ struct mp_conf {
 	bool			full_logged;	/* no slot is empty; reconfig_mutex */
 	struct mp_checker	*checker;	/* fixed */
 	bool			md_has_work;	/* any context sets, the retry thread takes */
+	/* Bios wait for the checks of all live paths.  The retry thread's. */
+	bool			confirming;
+	unsigned long		confirming_since;	/* jiffies */
+	bool			sb_dirty;	/* a path has changed; as md_has_work; peeked */
+	bool			recovery_due;	/* md core may remove or add paths; likewise */
 	struct mp_path		*probe_request;	/* any context sets, the retry thread takes */
 	bool			probe_soon;	/* access_work sets, the retry thread takes */
 	struct mp_path		*activated;	/* lock; the path activated last */
@@ -625,6 +662,12 @@ static inline unsigned long mp_probe_interval(const struct mp_conf *conf)
 	return (unsigned long)READ_ONCE(conf->probe_interval) * HZ;
 }
 
+/* How long a path is at rest before it is checked, in jiffies; 0: it is not. */
+static inline unsigned long mp_check_interval(const struct mp_conf *conf)
+{
+	return (unsigned long)READ_ONCE(conf->check_interval) * HZ;
+}
+
 /*
  * Whether @period jiffies have passed since @since.  Unlike time_after(), this is also true of
  * what was long ago: with 32 bits and 250 Hz, time_after() is wrong after 100 days, for 100
@@ -733,6 +776,11 @@ void mp_request_probe(struct mp_path *path);
 /* The sums over all CPUs.  What is still in flight may make them inconsistent. */
 struct mp_tally mp_total(const struct mp_path *path);
 
+static inline unsigned long mp_tally_in_flight(const struct mp_tally *total)
+{
+	return total->begun[0] - total->ended[0] + total->begun[1] - total->ended[1];
+}
+
 /*
  * Exact once nothing can be added: after a grace period with the array frozen, or with the
  * path neither live nor probed.
@@ -744,7 +792,8 @@ long mp_in_flight(const struct mp_path *path);
  * @conf: the array
  * @rdev: the path's rdev
  *
- * Has md core write the superblock, and notifies user space.
+ * Notifies user space, and has md core write the superblock, as soon as all live paths are
+ * confirmed (R17).
  *
  * Context: any; in an RCU section, or with the path's in_flight raised.  multipath_error() has
  * the rdev's nr_pending raised or reconfig_mutex held instead.
@@ -757,8 +806,8 @@ void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev);
  * @rdev: its rdev
  * @reason: why
  *
- * Does nothing if the path is not live.  The last live path stays live (R3); a probe is
- * requested for it instead.
+ * Does nothing if the path is not live.  The last live path stays live (R3), unless it leads to
+ * another disk; a probe is requested for it instead.
  *
  * Context: any; in an RCU section, or with the path's in_flight raised.  multipath_error() has
  * the rdev's nr_pending raised or reconfig_mutex held instead.
@@ -892,31 +941,50 @@ void mp_uevent_work(struct work_struct *work);
  *
  * Context: any; in an RCU or RCU-sched section, which protects the path's rdev.
  *
- * Return: a live path; NULL if none is left.
+ * Return: a live path; NULL if none is left, or if bios wait for the check of the best one
+ * (R17).
  */
 struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried);
+
+/* A live path, also if bios have to wait for it; NULL if none is left.  Context: as above. */
+struct mp_path *mp_any_path(struct mp_conf *conf, u64 tried);
+
+/**
+ * mp_is_preferred() - whether bios go to a path, apart from what a check at rest may show
+ * @conf: the array
+ * @path: the path
+ *
+ * Context: as mp_choose_path().
+ *
+ * Return: with policy failover, true for one path; otherwise for all paths of the lowest rank.
+ */
+bool mp_is_preferred(struct mp_conf *conf, const struct mp_path *path);
 
 /* -------- scsi.c: commands, identity, size and ALUA states of SCSI devices -------- */
 
 /* The SCSI device of a disk; NULL if it is no SCSI disk.  Valid as long as the disk is. */
 struct scsi_device *mp_scsi_device(struct block_device *bdev);
 
+/* The timeout of a command to a device that does not have to respond, in jiffies. */
+#define MP_QUERY_TIMEOUT	(5 * HZ)
+
 /**
  * mp_query_identity() - query the identity that a device has now
  * @sdev: the device
  * @known: the identity to look for
  * @now: set to @known if the device still has it, else to its first identity; type 0 if none
+ * @timeout: of each command, in jiffies; 0: the device's own
  *
- * Context: sleeps: for each try up to MP_QUERY_TIMEOUT for a frozen queue, as long again for
- * the command, and for SCSI's error recovery after a timeout.  Allocates with GFP_NOIO.
+ * Context: sleeps: for each try up to MP_QUERY_TIMEOUT for a frozen queue, or with @timeout 0
+ * for as long as it takes to get a request; @timeout for the command; and for SCSI's error
+ * recovery after a timeout.  Allocates with GFP_NOIO.
  *
  * Return: 0; -ENOTCONN if the controller does no I/O; -EBUSY if all tags are in use or the
  * queue stays frozen; -ENODEV if the device is gone; -EIO without a valid response; -ENXIO
- * without scsi_alloc_request();
- * -ENOMEM.
+ * without scsi_alloc_request(); -ENOMEM.
  */
 int mp_query_identity(struct scsi_device *sdev, const struct mp_identity *known,
-		      struct mp_identity *now);
+		      struct mp_identity *now, unsigned int timeout);
 
 /**
  * mp_query_disk() - query identity and size of the disk that a device is now
@@ -1024,14 +1092,39 @@ void mp_query_device(struct scsi_device *sdev, const struct mp_disk *known, bool
 		     struct mp_answer *answer);
 
 /**
+ * mp_query_id() - query the ID of a live SCSI device at rest, for mp_check_id()
+ * @sdev: the device
+ * @known: what it was
+ * @answer: the result
+ *
+ * Context: as mp_query_device().
+ */
+void mp_query_id(struct scsi_device *sdev, const struct mp_disk *known, struct mp_answer *answer);
+
+/**
  * mp_check_disk() - check by ID and size that a path still leads to the array's disk (R12)
  * @path: the path; its in_flight is raised
  * @answer: what its device is now
  *
- * Return: MP_PROBE_SAME_DISK; MP_PROBE_WRONG_DISK, logged once; MP_PROBE_FAILED without an
+ * Return: MP_PROBE_SAME_DISK; MP_PROBE_WRONG_DISK if it has another ID, or MP_PROBE_WRONG_SIZE
+ * if it has another size or no room for the data, both logged once; MP_PROBE_FAILED without an
  * answer, or if the path cannot be read and is not inactive.
  */
 enum mp_probe_state mp_check_disk(struct mp_path *path, const struct mp_answer *answer);
+
+/* Whether an answer can tell mp_check_id() which disk the path leads to.  In an RCU section. */
+bool mp_has_id_query(const struct mp_path *path);
+
+/**
+ * mp_check_id() - check by ID alone that a path leads to the array's disk (R17)
+ * @path: the path; its in_flight is raised
+ * @answer: its ID now, or the error of mp_query_identity()
+ *
+ * Return: MP_PROBE_SAME_DISK; MP_PROBE_WRONG_DISK, logged once; MP_PROBE_FAILED without a valid
+ * response; MP_PROBE_OK if the path cannot be queried at all, or if its controller is inactive;
+ * MP_PROBE_VOID without memory.
+ */
+enum mp_probe_state mp_check_id(struct mp_path *path, const struct mp_answer *answer);
 
 /**
  * mp_check_identity() - check a device's identity before it becomes a path (R12)
@@ -1286,6 +1379,52 @@ int mp_check_new_superblock(struct mp_conf *conf, struct md_rdev *rdev);
  */
 void mp_leave_out_copies(struct mddev *mddev);
 
+/* -------- check.c: paths at rest -------- */
+
+/**
+ * mp_update_rest() - find out whether a path is at rest, and whether to check it (R17)
+ * @path: the path
+ * @rdev: its rdev
+ * @total: its counters
+ *
+ * Context: stall_work, in an RCU section.
+ */
+void mp_update_rest(struct mp_path *path, const struct md_rdev *rdev,
+		    const struct mp_tally *total);
+
+/* Whether a check of a path at rest is in flight.  A snapshot. */
+static inline bool mp_is_being_checked(const struct mp_path *path)
+{
+	/* pairs with mp_mark_sent() */
+	return smp_load_acquire(&path->probe_state) == MP_PROBE_SENT &&
+	       READ_ONCE(path->probe_check) > MP_CHECK_ID_FIRST;
+}
+
+/* How to check a path at rest next.  In an RCU section. */
+enum mp_check mp_next_check(const struct mp_path *path);
+
+/* Bios may choose the path without a check. */
+static inline void mp_clear_unconfirmed(struct mp_path *path)
+{
+	WRITE_ONCE(path->awaited, false);
+	clear_bit(MP_UNCONFIRMED, &path->demerits);	/* pairs with mp_rank() */
+}
+
+/* How many bios of the path in flight are its check.  A query is none. */
+static inline unsigned long mp_checks_in_flight(const struct mp_path *path)
+{
+	return mp_is_being_checked(path) && READ_ONCE(path->probe_check) != MP_CHECK_ID;
+}
+
+/* Whether the probe that has ended checked a path at rest.  The retry thread's. */
+static inline bool mp_was_at_rest(const struct mp_path *path)
+{
+	return path->probe_check > MP_CHECK_ID_FIRST;
+}
+
+/* The path works, with this result: end the wait for it.  The retry thread's, under RCU. */
+void mp_mark_confirmed(struct mp_path *path, enum mp_probe_state result);
+
 /* -------- stall.c: does a path respond? -------- */
 
 /* mp_conf::stall_work: look for paths that do not respond. */
@@ -1325,12 +1464,12 @@ bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate)
 /**
  * mp_enter_no_path() - stop working: no live path does any I/O (R8)
  * @conf: the array
- * @last: the rdev of the path that does not work, or NULL if no path is live
+ * @last: the rdev of the path that does not work; NULL: none may be used, see mp_choose_path()
  *
  * Context: the retry thread.
  *
  * Return: false if another live path is active or @last is no longer live; with NULL, if a
- * path is live.
+ * path may be used.
  */
 bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last);
 
@@ -1352,6 +1491,17 @@ void mp_search(struct mp_conf *conf);
  */
 enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path);
 
+/**
+ * mp_start_check_at_rest() - start the check of a live path at rest (R17)
+ * @path: the path; does nothing if it has a probe in flight
+ * @confirms: bios or the superblock wait for it
+ *
+ * The result arrives through mp_handle_probe().
+ *
+ * Context: the retry thread, in an RCU section.
+ */
+void mp_start_check_at_rest(struct mp_path *path, bool confirms);
+
 /* Fail the path that did not work as the last one, now that another path works. */
 void mp_fail_down_path(struct mp_conf *conf);
 
@@ -1369,6 +1519,24 @@ void mp_probe_failed_paths(struct mp_conf *conf);
 
 /* Probe the live paths that could not write the superblock (R18).  The retry thread's. */
 void mp_probe_suspect_paths(struct mp_conf *conf);
+
+/* -------- confirm.c: the checks of paths at rest (R17) -------- */
+
+/* Check the live paths at rest that are due.  The retry thread's. */
+void mp_check_paths_at_rest(struct mp_conf *conf);
+
+/* Bios or the superblock wait: check the live paths that are not confirmed.  The retry thread's. */
+void mp_confirm_paths(struct mp_conf *conf);
+
+/**
+ * mp_end_confirmation() - have md core write the superblock, if that is due
+ * @conf: the array
+ *
+ * Context: the retry thread.
+ *
+ * Return: false if something has to wait until all live paths are confirmed.
+ */
+bool mp_end_confirmation(struct mp_conf *conf);
 
 /* -------- retry.c: failed and queued bios, and the retry thread -------- */
 

@@ -12,8 +12,9 @@
  * md core ignores --fail for a path that has already failed: a probe may still reinstate it.
  *
  * A path goes live or fails only here, under mp_conf::lock, and __mp_count_paths()
- * follows each of them.  The last live path never fails: if it does not work, that is a
- * state of the array (R3, R8).
+ * follows each of them.  The last live path does not fail: if it does not work, that is a
+ * state of the array (R3, R8).  But it fails if it leads to another disk (R17): md core would
+ * write the superblock there.
  *
  * R10. The error handler and the completions run in any context, so nothing that they call
  * sleeps or takes reconfig_mutex.
@@ -131,6 +132,7 @@ static void __mp_set_live(struct mp_path *path, struct md_rdev *rdev, bool inact
 
 	WRITE_ONCE(path->auto_reinstate, false);
 	clear_bit(MP_STALLED, &path->demerits);
+	mp_clear_unconfirmed(path);
 	WRITE_ONCE(path->suspect_reason, MP_NO_REASON);
 	WRITE_ONCE(path->superblock_checked, path->superblock_errors);
 	assign_bit(MP_INACTIVE, &path->demerits, inactive);
@@ -152,6 +154,20 @@ static void __mp_log_failed(struct mp_path *path)
 		__mp_log(path->conf, path, MP_LOG_FLAPPING, path->hold / HZ);
 }
 
+/* A path changes, so bios may choose another one now: one at rest is checked first (R17). */
+static void __mp_unconfirm_others(struct mp_path *path)
+{
+	struct mp_path *other;
+
+	lockdep_assert_held(&path->conf->lock);
+
+	mp_for_each_path(other, path->conf)
+		if (other != path && READ_ONCE(other->idle))
+			set_bit(MP_UNCONFIRMED, &other->demerits);
+	/* Before the path changes; pairs with mp_rank() */
+	smp_mb__after_atomic();
+}
+
 void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
 {
 	struct mp_conf *conf = path->conf;
@@ -161,6 +177,8 @@ void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason 
 	lockdep_assert_held(&conf->lock);
 
 	was_live = mp_rdev_live(rdev);
+	if (was_live)
+		__mp_unconfirm_others(path);
 	clear_bit(In_sync, &rdev->flags);
 	set_bit(Faulty, &rdev->flags);
 	__mp_count_paths(conf);
@@ -177,7 +195,7 @@ void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason 
 	path->reason = reason;
 	/*
 	 * The disk may have grown since the path was added.  Then the live paths report the
-	 * same size.  pairs with mp_is_same_disk()
+	 * same size.  pairs with mp_has_same_size()
 	 */
 	if (get_capacity(rdev->bdev->bd_disk) == mp_live_sectors(conf))
 		WRITE_ONCE(path->disk.sectors, get_capacity(rdev->bdev->bd_disk));
@@ -224,21 +242,18 @@ long mp_in_flight(const struct mp_path *path)
 {
 	struct mp_tally total = mp_total(path);
 
-	return total.begun[0] - total.ended[0] + total.begun[1] - total.ended[1];
+	return mp_tally_in_flight(&total);
 }
 
 /*
- * The retry thread wakes md's thread: see mp_wake_md().  MD_RECOVERY_NEEDED is set only if
- * there is a path to remove, because md core suspends the array to handle it.
+ * The retry thread wakes md's thread: see mp_wake_md().  Removal is requested only if there is
+ * a path to remove, because md core suspends the array to handle it.
  */
 void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev)
 {
-	struct mddev *mddev = conf->mddev;
-
-	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
 	if (is_rdev_broken(rdev))
-		set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
-	WRITE_ONCE(conf->md_has_work, true);	/* pairs with mp_wake_md() */
+		WRITE_ONCE(conf->recovery_due, true);
+	WRITE_ONCE(conf->sb_dirty, true);	/* pairs with mp_end_confirmation() */
 	if (rdev->sysfs_state)
 		sysfs_notify_dirent(rdev->sysfs_state);
 	md_new_event();
@@ -259,12 +274,12 @@ void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason rea
 
 	if (!mp_rdev_live(rdev))
 		return;
-	if (mp_one_path_left(conf)) {
+	if (mp_one_path_left(conf) && reason != MP_WRONG_DISK) {
 		mp_request_probe(path);
 		return;
 	}
 	spin_lock_irqsave(&conf->lock, flags);
-	if (mp_rdev_live(rdev) && conf->nr_live > 1) {
+	if (mp_rdev_live(rdev) && (conf->nr_live > 1 || reason == MP_WRONG_DISK)) {
 		__mp_set_failed(path, rdev, reason);
 		failed = true;
 	}
@@ -395,6 +410,8 @@ void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rde
 		path->was_reinstated = true;
 		path->reinstated_at = jiffies;
 		path->reinstatements++;
+		/* md core writes the superblock to all of them. */
+		__mp_unconfirm_others(path);
 		__mp_set_live(path, rdev, inactive);
 		trace_path_reinstated(disk_devt(conf->mddev->gendisk), rdev->bdev->bd_dev,
 				      jiffies_to_msecs(jiffies - path->failed_at),
@@ -449,6 +466,9 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rd
 	path->wrong_disk_logged = false;
 	path->unreadable_logged = MP_PROBE_IDLE;
 	path->probe_read_failed = false;
+	path->rested_since = jiffies;
+	path->resting = false;
+	path->idle = false;
 	mp_disable_bad_blocks(rdev);
 	spin_lock_irq(&conf->lock);
 	path->was_reinstated = false;
@@ -554,8 +574,7 @@ void mp_request_spares(struct mp_conf *conf)
 {
 	if (!mp_has_spare(conf->mddev))
 		return;
-	set_bit(MD_RECOVERY_NEEDED, &conf->mddev->recovery);
-	WRITE_ONCE(conf->md_has_work, true);	/* pairs with mp_wake_md() */
+	WRITE_ONCE(conf->recovery_due, true);	/* pairs with mp_end_confirmation() */
 	md_wakeup_thread(conf->retry_thread);
 }
 

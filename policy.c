@@ -12,6 +12,9 @@
  *      completed none in that time;
  *   5. inactive paths, in any other ALUA state or suspect until they have been queried (R14).
  *
+ * Of these, paths in use come before paths at rest: see R17, in check.c.  If the best path is
+ * at rest, bios wait until it is checked.
+ *
  * A rank is a bit mask.  The most serious property decides first, then the next one.
  * mp_take_path() in io.c handles the most frequent case inline: policy failover, and a
  * first path of rank 0.
@@ -27,11 +30,21 @@ static __always_inline unsigned long mp_rank(const struct mp_path *path, u64 tri
 {
 	struct md_rdev *rdev = rcu_dereference_check(path->rdev, rcu_read_lock_sched_held());
 
-	if (!rdev || !mp_rdev_live(rdev) || (tried & BIT_ULL(path->slot)))
+	if (!rdev || (tried & BIT_ULL(path->slot)))
 		return MP_UNUSABLE;
-	/* pairs with mp_check_stalled(), mp_set_access() and mp_suspect_path() */
+	if (!mp_rdev_live(rdev)) {
+		smp_rmb();	/* before other paths' demerits; pairs with __mp_set_failed() */
+		return MP_UNUSABLE;
+	}
+	/* pairs with mp_set_stalled(), mp_set_access(), mp_suspect_path(), mp_update_rest() */
 	return READ_ONCE(path->demerits) |
 	       (test_bit(WriteMostly, &rdev->flags) ? BIT(MP_STANDBY) : 0);
+}
+
+/* Bios wait for the check of a path at rest (R17).  A path of rank 0 is not at rest. */
+static struct mp_path *mp_if_confirmed(struct mp_path *best, unsigned long rank)
+{
+	return rank & BIT(MP_UNCONFIRMED) ? NULL : best;
 }
 
 /* The first of the best paths. */
@@ -42,14 +55,14 @@ static struct mp_path *mp_choose_failover(struct mp_conf *conf, u64 tried)
 
 	mp_for_each_path(path, conf) {
 		rank = mp_rank(path, tried);
+		if (likely(!rank))
+			return path;
 		if (rank < lowest) {
 			best = path;
 			lowest = rank;
 		}
-		if (likely(!rank))
-			break;
 	}
-	return best;
+	return mp_if_confirmed(best, lowest);
 }
 
 /* The best path that follows the one chosen last on this CPU. */
@@ -65,16 +78,18 @@ static struct mp_path *mp_choose_round_robin(struct mp_conf *conf, u64 tried)
 			slot = 0;
 		path = conf->paths[slot];
 		rank = mp_rank(path, tried);
+		if (likely(!rank)) {
+			this_cpu_write(*conf->last_slot, slot);
+			return path;
+		}
 		if (rank < lowest) {
 			best = path;
 			lowest = rank;
 		}
-		if (likely(!rank))
-			break;
 	}
-	if (likely(best))
+	if (best)
 		this_cpu_write(*conf->last_slot, best->slot);
-	return best;
+	return mp_if_confirmed(best, lowest);
 }
 
 /*
@@ -86,7 +101,7 @@ static struct mp_path *mp_choose_queue_depth(struct mp_conf *conf, u64 tried)
 {
 	unsigned int i, nr = smp_load_acquire(&conf->nr_paths);	/* pairs with mp_set_slots() */
 	unsigned int slot = this_cpu_read(*conf->last_slot);
-	unsigned long rank, lowest = MP_UNUSABLE;
+	unsigned long rank, lowest = MP_UNUSABLE - 1;
 	struct mp_path *path, *best = NULL;
 	int depth, least = INT_MAX;
 
@@ -95,7 +110,7 @@ static struct mp_path *mp_choose_queue_depth(struct mp_conf *conf, u64 tried)
 			slot = 0;
 		path = conf->paths[slot];
 		rank = mp_rank(path, tried);
-		if (rank > lowest || rank == MP_UNUSABLE)
+		if (rank > lowest)
 			continue;
 		depth = atomic_read(&path->depth);
 		if (rank < lowest || depth < least) {
@@ -106,19 +121,19 @@ static struct mp_path *mp_choose_queue_depth(struct mp_conf *conf, u64 tried)
 	}
 	if (likely(best))
 		this_cpu_write(*conf->last_slot, best->slot);
-	return best;
+	return mp_if_confirmed(best, lowest);
 }
 
 /* The best path nearest to this CPU's memory.  An unknown node counts as farthest. */
 static struct mp_path *mp_choose_numa(struct mp_conf *conf, u64 tried)
 {
-	unsigned long rank, lowest = MP_UNUSABLE;
+	unsigned long rank, lowest = MP_UNUSABLE - 1;
 	struct mp_path *path, *best = NULL;
 	int node, distance, least = INT_MAX;
 
 	mp_for_each_path(path, conf) {
 		rank = mp_rank(path, tried);
-		if (rank > lowest || rank == MP_UNUSABLE)
+		if (rank > lowest)
 			continue;
 		node = path->node;
 		distance = node == NUMA_NO_NODE ? INT_MAX - 1 :
@@ -129,7 +144,7 @@ static struct mp_path *mp_choose_numa(struct mp_conf *conf, u64 tried)
 			least = distance;
 		}
 	}
-	return best;
+	return mp_if_confirmed(best, lowest);
 }
 
 noinline struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried)
@@ -144,4 +159,32 @@ noinline struct mp_path *mp_choose_path(struct mp_conf *conf, u64 tried)
 	default:
 		return mp_choose_failover(conf, tried);
 	}
+}
+
+struct mp_path *mp_any_path(struct mp_conf *conf, u64 tried)
+{
+	struct mp_path *path;
+
+	mp_for_each_path(path, conf)
+		if (mp_rank(path, tried) != MP_UNUSABLE)
+			return path;
+	return NULL;
+}
+
+bool mp_is_preferred(struct mp_conf *conf, const struct mp_path *path)
+{
+	unsigned long rank, own = MP_UNUSABLE, lowest = MP_UNUSABLE;
+	const struct mp_path *other, *first = NULL;
+
+	mp_for_each_path(other, conf) {
+		/* MP_UNUSABLE is still higher than any other rank. */
+		rank = mp_rank(other, 0) & ~BIT(MP_UNCONFIRMED);
+		if (other == path)
+			own = rank;
+		if (rank < lowest) {
+			first = other;
+			lowest = rank;
+		}
+	}
+	return READ_ONCE(conf->policy) == MP_FAILOVER ? path == first : own == lowest;
 }

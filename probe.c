@@ -8,7 +8,8 @@
  * reads that place, because the kernel logs each read that fails, and no flag of a bio
  * prevents that.  A failed path that responds, and any path that responds while none works,
  * is then checked: does it lead to the same disk?  mp_query_work() queries a SCSI device, and
- * mp_check_work() compares.  The result goes back to the retry thread.
+ * mp_check_work() compares.  The result goes back to the retry thread.  The checks of paths at
+ * rest go the same way, but need less (R17, check.c).
  *
  * R11. A path that failed by itself keeps its slot and is probed.  It is reinstated when it
  * responds and leads to the same disk (R12).  At first it is probed once per
@@ -113,6 +114,9 @@ static void mp_return_probe(struct mp_path *path, enum mp_probe_state result)
 	struct mp_conf *conf = path->conf;
 	u8 ticket = path->probe_ticket;
 
+	WRITE_ONCE(path->probes, path->probes + 1);
+	/* Before it counts as ended, or it looks like I/O; pairs with mp_has_io() */
+	smp_wmb();
 	smp_store_release(&path->probe_state, result);	/* pairs with mp_handle_probe() */
 	md_wakeup_thread(conf->retry_thread);
 	rcu_read_lock();
@@ -145,15 +149,8 @@ static void mp_probe_end(struct bio *bio)
 	mp_return_probe(path, result);
 }
 
-/*
- * Queries and reads of the superblock can take long, so they are not part of submit_work
- * (R9).  They allocate from the memory reserves, and the checker has a rescuer: this path may
- * be the one that is needed to free memory.
- */
-void mp_check_work(struct work_struct *work)
+static enum mp_probe_state mp_check_responding_path(struct mp_path *path)
 {
-	struct mp_path *path = container_of(work, struct mp_path, check_work);
-	unsigned int flags = memalloc_noreclaim_save();
 	enum mp_probe_state result = MP_PROBE_SAME_DISK;
 	struct mp_answer cached = { };
 
@@ -164,8 +161,36 @@ void mp_check_work(struct work_struct *work)
 	/* A path that cannot be read is inactive, and its ID alone identifies it. */
 	if (result == MP_PROBE_SAME_DISK && !path->probe_read_failed)
 		result = mp_check_superblock(path);
-	if (result != MP_PROBE_FAILED && result != MP_PROBE_VOID)
-		path->wrong_disk_logged = result == MP_PROBE_WRONG_DISK;
+	return result;
+}
+
+/*
+ * Queries and reads of the superblock can take long, so they are not part of submit_work
+ * (R9).  They allocate from the memory reserves, and the checker has a rescuer: this path may
+ * be the one that is needed to free memory.
+ */
+void mp_check_work(struct work_struct *work)
+{
+	struct mp_path *path = container_of(work, struct mp_path, check_work);
+	unsigned int flags = memalloc_noreclaim_save();
+	enum mp_probe_state result;
+
+	switch (path->probe_check) {
+	case MP_CHECK_ID_FIRST:
+	case MP_CHECK_ID:
+		result = mp_check_id(path, &path->query->answer);
+		break;
+	case MP_CHECK_SUPERBLOCK:
+		result = mp_check_superblock(path);
+		break;
+	default:
+		result = mp_check_responding_path(path);
+	}
+	if (result == MP_PROBE_WRONG_DISK || result == MP_PROBE_WRONG_SIZE)
+		path->wrong_disk_logged = true;
+	/* With the right ID, the size or the superblock may still be wrong, as logged. */
+	else if (result == MP_PROBE_SAME_DISK && path->probe_check != MP_CHECK_ID_FIRST)
+		path->wrong_disk_logged = false;
 	if (result == MP_PROBE_SAME_DISK && path->probe_superblock)
 		result = MP_PROBE_SUPERBLOCK;
 	memalloc_noreclaim_restore(flags);
@@ -218,7 +243,10 @@ static void mp_query_work(struct work_struct *work)
 	unsigned int flags = memalloc_noreclaim_save();
 	struct mp_path *path;
 
-	mp_query_device(query->sdev, &query->known, query->read_failed, &query->answer);
+	if (query->id_only)
+		mp_query_id(query->sdev, &query->known, &query->answer);
+	else
+		mp_query_device(query->sdev, &query->known, query->read_failed, &query->answer);
 	rcu_read_lock();
 	path = rcu_dereference(query->path);
 	if (path)
@@ -249,12 +277,20 @@ int mp_create_query(struct mp_path *path, struct block_device *bdev)
 	return 0;
 }
 
+static void mp_mark_sent(struct mp_path *path, enum mp_check check)
+{
+	WRITE_ONCE(path->probe_check, check);
+	WRITE_ONCE(path->probe_began, jiffies);
+	/* pairs with mp_is_being_checked() */
+	smp_store_release(&path->probe_state, MP_PROBE_SENT);
+}
+
 /* Queue check_work, unless the path may not be probed. */
-static void mp_start_check_work(struct mp_path *path)
+static void mp_start_check_work(struct mp_path *path, enum mp_check check)
 {
 	if (!mp_take_for_probe(path, path->probe_to_reinstate))
 		return;
-	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
+	mp_mark_sent(path, check);
 	queue_work(path->conf->checker->wq, &path->check_work);
 }
 
@@ -262,7 +298,7 @@ static void mp_start_check_work(struct mp_path *path)
  * Query the path's device, and then queue check_work.  The caller's RCU section makes removal
  * wait until probe_state shows the query.  So mp_free_query() sees it.
  */
-static void mp_start_query_work(struct mp_path *path, struct mp_query *query)
+static void mp_start_query_work(struct mp_path *path, struct mp_query *query, enum mp_check check)
 {
 	bool may;
 
@@ -275,7 +311,8 @@ static void mp_start_query_work(struct mp_path *path, struct mp_query *query)
 	query->known.sectors = READ_ONCE(path->disk.sectors);
 	query->known.block_size = path->disk.block_size;
 	query->read_failed = path->probe_read_failed;
-	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
+	query->id_only = check != MP_CHECK_NONE;
+	mp_mark_sent(path, check);
 	refcount_inc(&query->refs);
 	queue_work(path->conf->checker->wq, &query->work);
 }
@@ -291,12 +328,13 @@ static void mp_start_check(struct mp_path *path, bool read_failed)
 	path->probe_superblock = !path->probe_to_reinstate &&
 				 READ_ONCE(path->conf->state) == MP_WORKING;
 	if (path->query && !path->probe_superblock)
-		mp_start_query_work(path, path->query);
+		mp_start_query_work(path, path->query, MP_CHECK_NONE);
 	else
-		mp_start_check_work(path);
+		mp_start_check_work(path, MP_CHECK_NONE);
 }
 
-bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate)
+static bool mp_start_read(struct mp_path *path, unsigned int place, bool to_reinstate,
+			  enum mp_check check)
 {
 	struct block_device *bdev;
 
@@ -314,10 +352,62 @@ bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate)
 	path->probe_to_reinstate = to_reinstate;
 	path->probe_generation = READ_ONCE(path->live_generation);
 	path->probe_errors = READ_ONCE(path->superblock_errors);
-	WRITE_ONCE(path->probe_state, MP_PROBE_SENT);
+	mp_mark_sent(path, check);
 	path->probe_to_submit = true;	/* queue_work() makes it visible to the work */
 	queue_work(path->submit_wq, &path->submit_work);
 	return true;
+}
+
+bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate)
+{
+	return mp_start_read(path, place, to_reinstate, MP_CHECK_NONE);
+}
+
+/*
+ * Read a path that does not work.  If it led to another disk, query its ID before that: nothing
+ * of the other disk is read again and again.
+ */
+static void mp_start_next_probe(struct mp_path *path, unsigned int place, bool to_reinstate)
+{
+	/* Without an rdev, the path's query may be freed. */
+	if (READ_ONCE(path->probe_state) != MP_PROBE_IDLE || !rcu_dereference(path->rdev))
+		return;
+	if (!path->wrong_disk_logged || !mp_has_id_query(path)) {
+		mp_start_probe(path, place, to_reinstate);
+		return;
+	}
+	path->probe_place = place;
+	path->probe_to_reinstate = to_reinstate;
+	path->probe_superblock = false;
+	path->probe_generation = READ_ONCE(path->live_generation);
+	mp_start_query_work(path, path->query, MP_CHECK_ID_FIRST);
+}
+
+static void mp_repeat_check_at_rest(struct mp_path *path, enum mp_check check)
+{
+	if (check == MP_CHECK_READ) {
+		mp_start_read(path, 0, false, check);
+		return;
+	}
+	path->probe_to_reinstate = false;
+	path->probe_read_failed = false;
+	path->probe_superblock = false;
+	path->probe_generation = READ_ONCE(path->live_generation);
+	/* It does not tell whether the path can write the superblock (R18). */
+	path->probe_errors = READ_ONCE(path->superblock_checked);
+	if (check == MP_CHECK_ID)
+		mp_start_query_work(path, path->query, check);
+	else
+		mp_start_check_work(path, check);
+}
+
+void mp_start_check_at_rest(struct mp_path *path, bool confirms)
+{
+	if (READ_ONCE(path->probe_state) != MP_PROBE_IDLE)
+		return;
+	path->probe_confirms = confirms;
+	path->probe_repeated = false;
+	mp_repeat_check_at_rest(path, mp_next_check(path));
 }
 
 static void mp_handle_working_path(struct mp_conf *conf, struct mp_path *path,
@@ -354,11 +444,13 @@ bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last)
 	bool entered = false;
 
 	spin_lock_irq(&conf->lock);
+	rcu_read_lock();
 	if (last ? mp_rdev_live(last) && (conf->nr_live == 1 || __mp_none_active(conf)) :
-		   !conf->nr_live) {
+		   !mp_choose_path(conf, 0)) {
 		__mp_set_state(conf, MP_SEARCHING);
 		entered = true;
 	}
+	rcu_read_unlock();
 	spin_unlock_irq(&conf->lock);
 
 	if (entered) {
@@ -374,15 +466,16 @@ bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last)
  * an error, but not that a path leads to another disk.
  */
 static void mp_handle_broken_path(struct mp_conf *conf, struct mp_path *path,
-				  struct md_rdev *rdev, enum mp_reason reason, bool wrong_disk)
+				  struct md_rdev *rdev, enum mp_reason reason)
 {
+	if (reason == MP_WRONG_DISK) {
+		mp_fail_path(path, rdev, reason);
+		return;
+	}
 	if (READ_ONCE(conf->state) != MP_WORKING || !mp_rdev_live(rdev))
 		return;
 	if (!mp_enter_no_path(conf, rdev)) {
-		if (wrong_disk)
-			mp_fail_path(path, rdev, reason);
-		else
-			mp_suspect_path(path, rdev, reason);
+		mp_suspect_path(path, rdev, reason);
 		return;
 	}
 	conf->down_path = path;
@@ -415,29 +508,61 @@ static bool mp_needs_check(const struct mp_path *path, enum mp_probe_state resul
 	       (result == MP_PROBE_SUPERBLOCK && !working);
 }
 
-/* Act on the result for a live path. */
+/* Why a live path fails that has returned a bad result. */
+static enum mp_reason mp_broken_reason(enum mp_probe_state result, bool suspect)
+{
+	if (result == MP_PROBE_WRONG_DISK)
+		return MP_WRONG_DISK;
+	return suspect ? MP_SUPERBLOCK_ERROR : MP_PROBE_ERROR;
+}
+
+/* One command that is lost on its way must not fail a path. */
+static bool mp_is_first_failure(struct mp_path *path, enum mp_probe_state result)
+{
+	bool repeated = path->probe_repeated;
+
+	/* mp_fail_down_path() comes here as well, while a check may be in flight. */
+	if (result != MP_PROBE_FAILED || !mp_was_at_rest(path) ||
+	    READ_ONCE(path->probe_state) != MP_PROBE_IDLE)
+		return false;
+	path->probe_repeated = true;
+	return !repeated;
+}
+
+/*
+ * Act on the result for a live path.  While no path works, a path must have passed more than the
+ * check of a path at rest.
+ */
 static void mp_apply_live_probe(struct mp_conf *conf, struct mp_path *path,
 				struct md_rdev *rdev, enum mp_probe_state result)
 {
 	/* Only by errors from before the probe: a later one needs another probe. */
 	bool suspect = (s32)(path->probe_errors - READ_ONCE(path->superblock_checked)) > 0;
 
+	if (result != MP_PROBE_WRONG_DISK && mp_was_at_rest(path) &&
+	    READ_ONCE(conf->state) != MP_WORKING)
+		return;
+	if (mp_is_first_failure(path, result)) {
+		mp_repeat_check_at_rest(path, path->probe_check);
+		return;
+	}
 	if (mp_needs_check(path, result, suspect)) {
 		mp_start_check(path, false);
 		return;
 	}
-	/* If the path cannot fail because it has just become the last one, it is probed again. */
-	if (suspect && result != MP_PROBE_WRONG_DISK)
+	if (suspect)
 		WRITE_ONCE(path->superblock_checked, path->probe_errors);
 	if (result == MP_PROBE_OK || result == MP_PROBE_SUPERBLOCK ||
 	    result == MP_PROBE_SAME_DISK) {
+		mp_mark_confirmed(path, result);
 		mp_handle_working_path(conf, path, rdev);
 		if (suspect)
 			mp_log_refused_superblock(conf, path, rdev);
+	} else if (mp_was_at_rest(path) && path->probe_confirms && !mp_one_path_left(conf)) {
+		/* Something waits for it, and other paths are left: no ALUA state excuses it. */
+		mp_fail_path(path, rdev, mp_broken_reason(result, suspect));
 	} else {
-		mp_handle_broken_path(conf, path, rdev,
-				      suspect ? MP_SUPERBLOCK_ERROR : MP_PROBE_ERROR,
-				      result == MP_PROBE_WRONG_DISK);
+		mp_handle_broken_path(conf, path, rdev, mp_broken_reason(result, suspect));
 	}
 }
 
@@ -508,15 +633,33 @@ static bool mp_is_known_broken(const struct mp_path *path)
 	return path->probe_to_reinstate || state != MP_WORKING;
 }
 
+/* The result of the query before a read, see mp_start_next_probe(). */
+static enum mp_probe_state mp_handle_id_first(struct mp_conf *conf, struct mp_path *path,
+					      enum mp_probe_state result)
+{
+	bool may_read = result == MP_PROBE_SAME_DISK || result == MP_PROBE_OK;
+
+	if (path->probe_to_reinstate)
+		mp_note_probe(path);
+	if (result == MP_PROBE_WRONG_DISK)
+		mp_apply_probe_result(conf, path, result);
+	if (may_read && mp_start_probe(path, path->probe_place, path->probe_to_reinstate))
+		return MP_PROBE_IDLE;
+	return MP_PROBE_VOID;
+}
+
 enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path)
 {
 	/* pairs with mp_probe_end() */
 	enum mp_probe_state result = smp_load_acquire(&path->probe_state);
+	enum mp_check check = path->probe_check;
 	bool more = false;
 
 	if (result == MP_PROBE_IDLE || result == MP_PROBE_SENT)
 		return MP_PROBE_IDLE;
 	WRITE_ONCE(path->probe_state, MP_PROBE_IDLE);
+	if (check == MP_CHECK_ID_FIRST)
+		return mp_handle_id_first(conf, path, result);
 	if (result == MP_PROBE_AMBIGUOUS) {
 		path->probe_place = (path->probe_place + 1) % MP_PROBE_PLACES;
 		more = path->probe_place && !mp_is_known_broken(path);
@@ -524,7 +667,7 @@ enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path)
 	mp_check_shrunk(conf);
 	if (path->probe_to_reinstate)
 		mp_note_probe(path);
-	if (more && mp_start_probe(path, path->probe_place, path->probe_to_reinstate))
+	if (more && mp_start_read(path, path->probe_place, path->probe_to_reinstate, check))
 		return MP_PROBE_IDLE;
 
 	if (!more && result != MP_PROBE_VOID)
@@ -561,8 +704,10 @@ void mp_probe_live_paths(struct mp_conf *conf)
 	    time_before(jiffies, conf->last_probe + mp_down_interval(conf)))
 		return;
 	conf->last_probe = jiffies;
+	rcu_read_lock();
 	mp_for_each_path(path, conf)
-		mp_start_probe(path, path->probe_place, false);
+		mp_start_next_probe(path, path->probe_place, false);
+	rcu_read_unlock();
 }
 
 /* Whether a live path completes I/O, as far as is known: only then another one is held down. */
@@ -601,7 +746,6 @@ static unsigned long mp_next_reinstate_probe(const struct mp_path *path)
 /* md core removes a path whose device is gone, but only when it is told to check. */
 static bool mp_request_removal(struct mp_path *path)
 {
-	struct mddev *mddev = path->conf->mddev;
 	struct md_rdev *rdev;
 	bool gone;
 
@@ -609,10 +753,8 @@ static bool mp_request_removal(struct mp_path *path)
 	rdev = rcu_dereference(path->rdev);
 	gone = rdev && is_rdev_broken(rdev);
 	rcu_read_unlock();
-	if (gone) {
-		set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
-		WRITE_ONCE(path->conf->md_has_work, true);
-	}
+	if (gone)
+		WRITE_ONCE(path->conf->recovery_due, true);
 	return gone;
 }
 
@@ -661,8 +803,11 @@ static void mp_probe_failed_path(struct mp_path *path)
 	spin_lock_irq(&conf->lock);
 	path->probed_at = jiffies;
 	spin_unlock_irq(&conf->lock);
-	if (!mp_request_removal(path))
-		mp_start_probe(path, searching ? 0 : path->probe_place, true);
+	if (mp_request_removal(path))
+		return;
+	rcu_read_lock();
+	mp_start_next_probe(path, searching ? 0 : path->probe_place, true);
+	rcu_read_unlock();
 }
 
 void mp_probe_failed_paths(struct mp_conf *conf)

@@ -399,12 +399,13 @@ static void mp_wake_md(struct mp_conf *conf)
 /*
  * Each event that creates work for the thread wakes it.  Two events are not announced, so
  * the thread polls: memory becomes free, while a bio waits for it; and md core begins to
- * suspend the array, while submitters wait for room (R5).
+ * suspend the array, while submitters wait for room (R5).  It also polls while something
+ * waits for the check of a path (R17).
  */
 void mp_retry_thread(struct md_thread *thread)
 {
 	struct mp_conf *conf = thread->mddev->private;
-	bool all = true;
+	bool all = true, confirmed;
 	struct mp_path *path;
 
 	mp_cancel_verify(conf);
@@ -416,6 +417,7 @@ void mp_retry_thread(struct md_thread *thread)
 	mp_probe_failed_paths(conf);
 	mp_probe_suspect_paths(conf);
 	mp_search(conf);
+	confirmed = mp_end_confirmation(conf);
 	mp_wake_md(conf);
 
 	if (READ_ONCE(conf->state) != MP_WORKING) {
@@ -424,7 +426,13 @@ void mp_retry_thread(struct md_thread *thread)
 		mp_release_paced(conf);
 		all = mp_retry_failed(conf);
 		all &= mp_start_queued(conf);
+		all &= confirmed;
 		mp_start_verify(conf);
+		mp_check_paths_at_rest(conf);
+		if (all)
+			conf->confirming = false;
+		else
+			mp_confirm_paths(conf);
 	}
 	if (READ_ONCE(conf->blocked) && !mp_is_crowded(conf))
 		mp_update_blocked(conf);

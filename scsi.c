@@ -57,9 +57,6 @@
 #define MP_VPD_SIZE		252
 #define MP_MAX_VPD_SIZE		4092
 
-/* The timeout of each query. */
-#define MP_QUERY_TIMEOUT	(5 * HZ)
-
 /* More than one try, as a device may first return a unit attention or two. */
 #define MP_QUERY_TRIES		3
 
@@ -137,20 +134,23 @@ static int mp_alloc_error(struct request_queue *q, int err)
 }
 
 /*
- * Does not wait for a tag, because a path that hangs may not free one for a long time.  It
- * does wait while the queue is frozen.  During a scan of the SCSI host, each address that
- * is tried freezes all queues that share its tag set.  So the queue is frozen most of the
- * time, and may be frozen again before the request is allocated.
+ * Unless it may @wait, this does not wait for a tag, because a path that hangs may not free one
+ * for a long time.  It does wait while the queue is frozen.  During a scan of the SCSI host, each
+ * address that is tried freezes all queues that share its tag set.  So the queue is frozen most of
+ * the time, and may be frozen again before the request is allocated.
  */
 static struct request *
 mp_alloc_request(struct request_queue *q,
 		 struct request *(*alloc)(struct request_queue *q, blk_opf_t opf,
-					  blk_mq_req_flags_t flags))
+					  blk_mq_req_flags_t flags),
+		 bool wait)
 {
 	unsigned long left = MP_QUERY_TIMEOUT;
 	struct request *rq;
 	int tries;
 
+	if (wait)
+		return alloc(q, REQ_OP_DRV_IN, 0);
 	for (tries = 0; tries < MP_FREEZE_WAITS; tries++) {
 		rq = alloc(q, REQ_OP_DRV_IN, BLK_MQ_REQ_NOWAIT);
 		if (!IS_ERR(rq) || PTR_ERR(rq) != -EWOULDBLOCK)
@@ -184,7 +184,8 @@ static int mp_request_result(struct request *rq, blk_status_t status)
 
 /*
  * Execute a SCSI command.  scsi_execute_cmd() would do, but symbol_get() finds only
- * EXPORT_SYMBOL_GPL functions.  @timeout is in jiffies; 0: the lower driver's.
+ * EXPORT_SYMBOL_GPL functions.  @timeout is in jiffies; 0: the lower driver's, and wait for a
+ * request.
  *
  * Context and results as mp_query_identity(), with @timeout.
  */
@@ -201,7 +202,7 @@ static int mp_scsi_command(struct scsi_device *sdev, const u8 *cdb, unsigned int
 	if (!alloc_request)
 		return -ENXIO;
 	for (tries = 0; err == -EAGAIN && tries < MP_QUERY_TRIES; tries++) {
-		rq = mp_alloc_request(sdev->request_queue, alloc_request);
+		rq = mp_alloc_request(sdev->request_queue, alloc_request, !timeout);
 		if (IS_ERR(rq)) {
 			err = mp_alloc_error(sdev->request_queue, PTR_ERR(rq));
 			break;
@@ -229,16 +230,17 @@ static int mp_scsi_command(struct scsi_device *sdev, const u8 *cdb, unsigned int
 	return err == -EAGAIN ? -EIO : err;
 }
 
-static int mp_query_vpd(struct scsi_device *sdev, u8 *page, unsigned int length)
+static int mp_query_vpd(struct scsi_device *sdev, u8 *page, unsigned int length,
+			unsigned int timeout)
 {
 	const u8 cdb[] = { INQUIRY, 1, 0x83, length >> 8, length & 0xff, 0 };
-	int err = mp_scsi_command(sdev, cdb, sizeof(cdb), page, length, MP_QUERY_TIMEOUT);
+	int err = mp_scsi_command(sdev, cdb, sizeof(cdb), page, length, timeout);
 
 	return err ?: page[1] == 0x83 ? 0 : -EIO;
 }
 
 int mp_query_identity(struct scsi_device *sdev, const struct mp_identity *known,
-		      struct mp_identity *now)
+		      struct mp_identity *now, unsigned int timeout)
 {
 	struct mp_identity found;
 	unsigned int at, end;
@@ -249,11 +251,11 @@ int mp_query_identity(struct scsi_device *sdev, const struct mp_identity *known,
 	page = kmalloc(MP_MAX_VPD_SIZE, GFP_NOIO);
 	if (!page)
 		return -ENOMEM;
-	err = mp_query_vpd(sdev, page, MP_VPD_SIZE);
+	err = mp_query_vpd(sdev, page, MP_VPD_SIZE, timeout);
 	end = be16_to_cpup((__be16 *)(page + 2)) + 4;
 	if (!err && end > MP_VPD_SIZE) {
 		end = min(end, MP_MAX_VPD_SIZE);
-		err = mp_query_vpd(sdev, page, end);
+		err = mp_query_vpd(sdev, page, end, timeout);
 	}
 	if (err)
 		goto out_free;
@@ -343,7 +345,8 @@ int mp_query_disk(struct scsi_device *sdev, const struct mp_disk *known, struct 
 
 	*now = *known;
 	if (mp_has_identity(&known->identity)) {
-		err = mp_query_identity(sdev, &known->identity, &now->identity);
+		err = mp_query_identity(sdev, &known->identity, &now->identity,
+					MP_QUERY_TIMEOUT);
 		if (err)
 			return err;
 	}

@@ -19,6 +19,8 @@
  *      - The lower driver is requested to abort the path's bios.  It may refuse for now, so
  *        this is repeated at each look until they are back.
  *
+ * For a path at rest, the check of R17 counts as its I/O.
+ *
  * A path whose device has disappeared fails too, also if it is idle (R17).  md core then
  * removes it, so that its slot is free for the device that replaces it.
  *
@@ -126,8 +128,22 @@ static void mp_abort_bios(const struct mp_path *path, const struct md_rdev *rdev
 	percpu_ref_put(&queue->q_usage_counter);
 }
 
+/* After how long a check at rest is late, in ms. */
+static unsigned int mp_late_time(const struct mp_conf *conf)
+{
+	return min_not_zero(READ_ONCE(conf->stall_timeout) ?: MP_STALL_TIMEOUT,
+			    READ_ONCE(conf->io_timeout) / 2);
+}
+
+/* Whether the check of a path at rest is in flight, and late.  If so, the path may be silent. */
+static bool mp_check_is_late(const struct mp_path *path)
+{
+	return mp_is_being_checked(path) &&
+	       jiffies_to_msecs(jiffies - READ_ONCE(path->probe_began)) >= mp_late_time(path->conf);
+}
+
 /* Another live path, which is not known to be silent too; NULL if there is none. */
-static struct mp_path *mp_other_path(const struct mp_path *path)
+static struct mp_path *mp_responding_path(const struct mp_path *path)
 {
 	const unsigned long silent = BIT(MP_STALLED) | BIT(MP_INACTIVE);
 	struct mp_path *other;
@@ -136,7 +152,7 @@ static struct mp_path *mp_other_path(const struct mp_path *path)
 		const struct md_rdev *rdev = rcu_dereference(other->rdev);
 
 		if (other != path && rdev && mp_rdev_live(rdev) &&
-		    !(READ_ONCE(other->demerits) & silent))
+		    !(READ_ONCE(other->demerits) & silent) && !mp_check_is_late(other))
 			return other;
 	}
 	return NULL;
@@ -148,7 +164,7 @@ static struct mp_path *mp_other_path(const struct mp_path *path)
  */
 static void mp_set_stalled(struct mp_path *path, const struct md_rdev *rdev, unsigned int silent)
 {
-	struct mp_path *other = mp_other_path(path);
+	struct mp_path *other = mp_responding_path(path);
 	struct mddev *mddev = path->conf->mddev;
 
 	set_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
@@ -171,6 +187,48 @@ static void mp_handle_silent(struct mp_path *path, struct md_rdev *rdev, unsigne
 		mp_log(path->conf, path, MP_LOG_ABORTING, silent);
 	path->aborting = true;
 	mp_fail_path(path, rdev, MP_TIMEOUT);
+}
+
+static bool mp_has_only_check(const struct mp_path *path, const struct mp_tally *total)
+{
+	return mp_is_being_checked(path) && mp_tally_in_flight(total) == mp_checks_in_flight(path);
+}
+
+/* Whether another live path has completed anything lately. */
+static bool mp_any_other_responds(const struct mp_path *path)
+{
+	unsigned long late = msecs_to_jiffies(mp_late_time(path->conf));
+	struct mp_path *other;
+
+	mp_for_each_path(other, path->conf)
+		if (other != path && mp_path_is_live(other) &&
+		    !mp_is_over(READ_ONCE(other->completed_at), late))
+			return true;
+	return false;
+}
+
+/*
+ * The check of a path at rest is in flight.  If it takes long, it may only wait behind the I/O of
+ * another path, or the disk itself has paused.  So the path is stalled only if something waits for
+ * it, and it is silent only if another path responds.  One gets a probe at each look, to find out.
+ */
+static void mp_check_rest_responds(struct mp_path *path, struct md_rdev *rdev)
+{
+	unsigned int io_timeout = READ_ONCE(path->conf->io_timeout);
+	struct mp_path *other = mp_responding_path(path);
+
+	if (!mp_check_is_late(path)) {
+		path->alone_since = jiffies;
+		return;
+	}
+	if (READ_ONCE(path->awaited) && !test_bit(MP_STALLED, &path->demerits))
+		mp_set_stalled(path, rdev, jiffies_to_msecs(jiffies - path->probe_began));
+	if (other)
+		mp_request_probe(other);
+	if (!mp_any_other_responds(path))
+		path->alone_since = jiffies;
+	else if (io_timeout && mp_is_over(path->alone_since, msecs_to_jiffies(io_timeout)))
+		mp_fail_path(path, rdev, MP_TIMEOUT);
 }
 
 /* All bios of the older epoch are back: new ones begin there, and the other one gets old. */
@@ -204,14 +262,14 @@ static void mp_next_epoch(struct mp_path *path, const struct md_rdev *rdev)
  * A bio that reads the epoch just before a swap is counted in the older epoch a moment
  * later. So it seems older than it is, by one interval at most.
  */
-static void mp_check_path_responds(struct mp_path *path, struct md_rdev *rdev)
+static void mp_check_path_responds(struct mp_path *path, struct md_rdev *rdev,
+				   const struct mp_tally *total)
 {
 	const struct mp_conf *conf = path->conf;
 	unsigned int stall_timeout = READ_ONCE(conf->stall_timeout);
 	unsigned int io_timeout = READ_ONCE(conf->io_timeout);
 	bool stalled = test_bit(MP_STALLED, &path->demerits);
-	struct mp_tally total = mp_total(path);
-	unsigned long completed = total.ended[0] + total.ended[1] - total.not_issued;
+	unsigned long completed = total->ended[0] + total->ended[1] - total->not_issued;
 	unsigned int older = !path->epoch, silent;
 
 	/*
@@ -220,11 +278,16 @@ static void mp_check_path_responds(struct mp_path *path, struct md_rdev *rdev)
 	 */
 	if ((long)(completed - path->completed) > 0) {
 		path->completed = completed;
+		WRITE_ONCE(path->completed_at, jiffies);
 		path->silent_since = jiffies;
 		path->alone_since = jiffies;
 	}
-	if (total.begun[older] == total.ended[older]) {
-		if (stalled || total.begun[path->epoch] != total.ended[path->epoch])
+	if (mp_rdev_live(rdev) && mp_has_only_check(path, total)) {
+		mp_check_rest_responds(path, rdev);
+		return;
+	}
+	if (total->begun[older] == total->ended[older]) {
+		if (stalled || total->begun[path->epoch] != total->ended[path->epoch])
 			mp_next_epoch(path, rdev);
 		return;
 	}
@@ -238,7 +301,7 @@ static void mp_check_path_responds(struct mp_path *path, struct md_rdev *rdev)
 	 * When a disk that had paused continues, the paths respond one after the other.  So
 	 * only the time counts in which another path responded, and this one did not.
 	 */
-	if (!mp_other_path(path))
+	if (!mp_responding_path(path))
 		path->alone_since = jiffies;
 	else if (io_timeout && mp_is_over(path->alone_since, msecs_to_jiffies(io_timeout)))
 		mp_handle_silent(path, rdev, silent);
@@ -249,15 +312,17 @@ static void mp_check_path_responds(struct mp_path *path, struct md_rdev *rdev)
 static unsigned long mp_stall_interval(const struct mp_conf *conf)
 {
 	unsigned int ms = min_not_zero(READ_ONCE(conf->stall_timeout), READ_ONCE(conf->io_timeout));
+	unsigned long timeout = min_not_zero(msecs_to_jiffies(ms), mp_check_interval(conf));
 
-	if (!ms)
+	if (!timeout)
 		return MP_MAX_STALL_INTERVAL;
-	return min(msecs_to_jiffies(ms) / MP_STALL_CHECKS + 1, MP_MAX_STALL_INTERVAL);
+	return min(timeout / MP_STALL_CHECKS + 1, MP_MAX_STALL_INTERVAL);
 }
 
 void mp_stall_work(struct work_struct *work)
 {
 	struct mp_conf *conf = container_of(work, struct mp_conf, stall_work.work);
+	struct mp_tally total;
 	struct mp_path *path;
 
 	rcu_read_lock();
@@ -266,9 +331,12 @@ void mp_stall_work(struct work_struct *work)
 
 		if (!rdev)
 			continue;
-		mp_check_path_responds(path, rdev);
+		total = mp_total(path);
+		mp_check_path_responds(path, rdev, &total);
 		if (is_rdev_broken(rdev))
 			mp_fail_path(path, rdev, MP_GONE);
+		else
+			mp_update_rest(path, rdev, &total);
 	}
 	rcu_read_unlock();
 	queue_delayed_work(system_long_wq, &conf->stall_work, mp_stall_interval(conf));

@@ -26,7 +26,7 @@
 #define MP_SUPERBLOCK_SIZE	4096
 
 /* How long a comparison waits for the live path, which may hang. */
-#define MP_REFERENCE_TIMEOUT	(5 * HZ)
+#define MP_REFERENCE_TIMEOUT	(2 * HZ)
 
 /* How often a comparison starts again because md core has written the superblock. */
 #define MP_COMPARE_TRIES	5
@@ -127,10 +127,12 @@ static void mp_reference_work(struct work_struct *work)
 static bool mp_take_reference(struct mp_conf *conf, const struct mp_path *path,
 			      struct mp_reference *reference)
 {
+	u64 tried = path ? BIT_ULL(path->slot) : 0;
+
 	rcu_read_lock_sched();
 	reference->path = NULL;
 	if (!READ_ONCE(conf->halted))	/* pairs with __mp_set_blocked() */
-		reference->path = mp_choose_path(conf, path ? BIT_ULL(path->slot) : 0);
+		reference->path = mp_choose_path(conf, tried) ?: mp_any_path(conf, tried);
 	if (reference->path)
 		reference->ticket = mp_count(conf, reference->path);
 	rcu_read_unlock_sched();
@@ -225,20 +227,26 @@ static enum mp_likeness mp_compare_reads(struct mp_conf *conf, const struct mp_p
  */
 static bool mp_id_was_queried(const struct mp_path *path)
 {
-	return path->query && !path->probe_superblock && mp_has_identity(&path->disk.identity);
+	return path->query && !path->probe_superblock && path->probe_check == MP_CHECK_NONE &&
+	       mp_has_identity(&path->disk.identity);
 }
 
 /*
  * Whether the path leads to the array's disk and not to a copy; logs if not.  @own has at least
  * @expected events if it is the array's disk.
+ *
+ * For a path at rest, the number of events is enough if it is the last that md core has written.
+ * A copy made after that differs in nothing until the next one.
  */
 static enum mp_probe_state mp_check_copy(struct mp_path *path, const struct md_rdev *rdev,
 					 struct page *own, u64 expected)
 {
 	struct mp_conf *conf = path->conf;
 	enum mp_likeness likeness = MP_ALIKE;
-	u64 events;
+	u64 events = mp_superblock_events(conf->mddev, own);
 
+	if (path->probe_check == MP_CHECK_SUPERBLOCK && events == READ_ONCE(conf->mddev->events))
+		return MP_PROBE_SAME_DISK;
 	if (!mp_id_was_queried(path))
 		likeness = mp_compare_reads(conf, path, rdev, own);
 	events = mp_superblock_events(conf->mddev, own);
@@ -296,6 +304,14 @@ static enum mp_probe_state mp_handle_unreadable(struct mp_path *path, const stru
 	return result;
 }
 
+static enum mp_probe_state mp_refuse_superblock(struct mp_path *path, const struct md_rdev *rdev)
+{
+	if (!path->wrong_disk_logged)
+		pr_warn("md/multipath:%s: path %pg is not used: its disk does not have this array's superblock\n",
+			mdname(path->conf->mddev), rdev->bdev);
+	return MP_PROBE_WRONG_DISK;
+}
+
 enum mp_probe_state mp_check_superblock(struct mp_path *path)
 {
 	struct mddev *mddev = path->conf->mddev;
@@ -313,16 +329,12 @@ enum mp_probe_state mp_check_superblock(struct mp_path *path)
 	/* Before the read: another check may note newer events while this one waits. */
 	expected = atomic64_read(&path->conf->superblock_events);
 	status = mp_read_superblock(rdev, page);
-	if (status) {
+	if (status)
 		result = mp_handle_unreadable(path, rdev, status, page);
-	} else if (!mp_is_our_superblock(mddev, page)) {
-		if (!path->wrong_disk_logged)
-			pr_warn("md/multipath:%s: path %pg is not used: its disk does not have this array's superblock\n",
-				mdname(mddev), rdev->bdev);
-		result = MP_PROBE_WRONG_DISK;
-	} else {
+	else if (!mp_is_our_superblock(mddev, page))
+		result = mp_refuse_superblock(path, rdev);
+	else
 		result = mp_check_copy(path, rdev, page, expected);
-	}
 	if (!status)
 		path->unreadable_logged = MP_PROBE_IDLE;
 	__free_page(page);

@@ -140,6 +140,24 @@ static ssize_t io_timeout_store(struct mddev *mddev, const char *page, size_t le
 static struct md_sysfs_entry mp_io_timeout =
 	__ATTR(io_timeout, 0644, io_timeout_show, io_timeout_store);
 
+MP_SHOW(check_interval, "%u", READ_ONCE(conf->check_interval))
+
+static ssize_t check_interval_store(struct mddev *mddev, const char *page, size_t len)
+{
+	struct mp_conf *conf = mddev->private;
+	unsigned int seconds;
+
+	if (kstrtouint(page, 10, &seconds) || seconds > MP_MAX_CHECK_INTERVAL)
+		return -EINVAL;
+	WRITE_ONCE(conf->check_interval, seconds);
+	mod_delayed_work(system_long_wq, &conf->stall_work, 0);
+	return len;
+}
+
+/* Seconds without I/O after which a live path is checked; 0: never. */
+static struct md_sysfs_entry mp_check_interval_entry =
+	__ATTR(check_interval, 0644, check_interval_show, check_interval_store);
+
 static const char * const mp_policy_names[MP_POLICIES] = {
 	[MP_FAILOVER]		= "failover",
 	[MP_ROUND_ROBIN]	= "round-robin",
@@ -157,6 +175,8 @@ static ssize_t iopolicy_store(struct mddev *mddev, const char *page, size_t len)
 	if (policy < 0)
 		return policy;
 	WRITE_ONCE(conf->policy, policy);
+	/* Paths at rest that bios prefer now are checked first (R17). */
+	mod_delayed_work(system_long_wq, &conf->stall_work, 0);
 	return len;
 }
 
@@ -172,6 +192,7 @@ static const char * const mp_reason_names[MP_REASONS] = {
 	[MP_SUPERBLOCK_ERROR]	= "superblock",
 	[MP_GONE]		= "gone",
 	[MP_TIMEOUT]		= "timeout",
+	[MP_WRONG_DISK]		= "wrong-disk",
 	[MP_BY_ADMIN]		= "user",
 };
 
@@ -280,6 +301,7 @@ static struct attribute *mp_attributes[] = {
 	&mp_iopolicy.attr,
 	&mp_stall_timeout.attr,
 	&mp_io_timeout.attr,
+	&mp_check_interval_entry.attr,
 	&mp_no_path_retry.attr,
 	&mp_probe_interval_entry.attr,
 	&mp_reinstate.attr,

@@ -20,6 +20,7 @@ TRACE_DEFINE_ENUM(MP_PROBE_ERROR);
 TRACE_DEFINE_ENUM(MP_SUPERBLOCK_ERROR);
 TRACE_DEFINE_ENUM(MP_GONE);
 TRACE_DEFINE_ENUM(MP_TIMEOUT);
+TRACE_DEFINE_ENUM(MP_WRONG_DISK);
 TRACE_DEFINE_ENUM(MP_BY_ADMIN);
 
 #define show_reason(reason)				\
@@ -30,6 +31,7 @@ TRACE_DEFINE_ENUM(MP_BY_ADMIN);
 		{ MP_SUPERBLOCK_ERROR,	"superblock" },	\
 		{ MP_GONE,		"gone" },	\
 		{ MP_TIMEOUT,		"timeout" },	\
+		{ MP_WRONG_DISK,	"wrong-disk" },	\
 		{ MP_BY_ADMIN,		"user" })
 
 TRACE_EVENT(path_failed,

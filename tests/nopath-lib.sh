@@ -16,6 +16,11 @@ queue_read() {
 	queue_io if="$MD" of=/dev/null iflag=direct
 }
 
+# Write the array's first block, like write_block.
+queue_write() {
+	queue_io if=/dev/zero of="$MD" oflag=direct
+}
+
 # is_queued <process>: succeed if its I/O to the array is queued.
 is_queued() {
 	local file
