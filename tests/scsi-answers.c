@@ -189,7 +189,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 	/* The first identity, as when a path is added; then as when one is reinstated. */
 	if (flags & 0x10)
-		mp_query_identity(&sdev, &known.identity, &known.identity);
+		mp_query_identity(&sdev, &known.identity, &known.identity,
+				  flags & 0x80 ? 0 : MP_QUERY_TIMEOUT);
 	else
 		known.identity.type = flags >> 5 & 3;
 	require(known.identity.length <= sizeof(known.identity.id));
