@@ -26,14 +26,14 @@
  *   neither		A probe, as for a failed path.
  *
  * A read alone would not do: a LUN that was mapped in place of ours reads as well.  INQUIRY
- * alone finds a path that cannot read only when it is used, and then its I/O is retried.  That
- * is the lesser harm.  The kernel compares the identity of an NVMe namespace itself, and removes
+ * alone finds a path that cannot read only when it is used, and then its I/O is retried, so
+ * nothing is lost.  The kernel compares the identity of an NVMe namespace itself, and removes
  * a namespace that has become another one.
  *
  * When a check is due.  stall_work looks at each path anyway and compares the counters, so a
  * path that does I/O is never checked.  The time of the first check is as random as the end of
  * I/O.  If I/O ends on many paths at once, all second checks are earlier by up to half an
- * interval, which depends on the device number.  So they spread, and each path keeps its turn.
+ * interval, which depends on the device number.  So they are spread, and stay spread.
  *
  * Bios that choose a path at rest.  A path at rest has the demerit MP_UNCONFIRMED, unless bios
  * prefer it.  (An array that is idle as a whole does not delay the next bio.)  The demerit is

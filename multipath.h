@@ -1121,8 +1121,8 @@ bool mp_has_id_query(const struct mp_path *path);
  * @answer: its ID now, or the error of mp_query_identity()
  *
  * Return: MP_PROBE_SAME_DISK; MP_PROBE_WRONG_DISK, logged once; MP_PROBE_FAILED without a valid
- * response; MP_PROBE_OK if the path cannot be queried at all, or if its controller is inactive;
- * MP_PROBE_VOID without memory.
+ * response; MP_PROBE_OK if the path cannot be queried at all, or if its controller is inactive,
+ * but MP_PROBE_FAILED if something waits for this check; MP_PROBE_VOID without memory.
  */
 enum mp_probe_state mp_check_id(struct mp_path *path, const struct mp_answer *answer);
 

@@ -22,6 +22,11 @@ dies_at_rest() {
 	wait_for_udev
 }
 
+# lead_to <target>: let the second path, a dm device, lead there.
+lead_to() {
+	swap_table path1 "0 $(blockdev --getsz "${PATHS[1]}") $1"
+}
+
 # trace_commands: trace the SCSI commands until the test ends.
 trace_commands() {
 	defer stop_tracing_commands
