@@ -2,11 +2,11 @@
 # tests/lib.sh first.  TARGET is its device.
 # shellcheck shell=bash
 
-# multipathd's defaults, except that it claims every disk and uses both paths at once.
+# multipathd's defaults, except that it claims each disk with two paths and uses both at once.
 start_multipathd() {
 	cat >/etc/multipath.conf <<-END
 		defaults {
-			find_multipaths no
+			find_multipaths yes
 		}
 		overrides {
 			path_grouping_policy multibus
