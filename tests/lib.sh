@@ -157,6 +157,11 @@ kernel_log() {
 		END { printf "%s", words }'
 }
 
+# lines_about <extended regular expression>: print the number of the module's log lines.
+lines_about() {
+	kernel_log | grep --count --extended-regexp "$1" || :
+}
+
 # Run a command and print its output only if it fails.
 run_quietly() {
 	local output
@@ -508,6 +513,11 @@ tries() {
 # path_error <path>: print the errno of the path's last error, from md/paths.
 path_error() {
 	awk -v name="$(name_of "$1")" '$2 == name { print $5 }' "/sys/block/${MD##*/}/md/paths"
+}
+
+# reason_of <path>: print why the path has failed, from md/paths.
+reason_of() {
+	awk -v name="$(name_of "$1")" '$2 == name { print $4 }' "/sys/block/${MD##*/}/md/paths"
 }
 
 # in_md <attribute> <value>: write to one of the array's sysfs files.

@@ -36,16 +36,19 @@ release_lun() {
 	release_path "/dev/mapper/path$(($1 - 1))"
 }
 
+# The number of the LUN on each wire.
+LUN=0
+
 # make_lun <folder of a target port group> <number of the wire>
 make_lun() {
-	mkdir -p "$1/lun/lun_0"
-	ln --symbolic "$LIO/core/iblock_$2/disk" "$1/lun/lun_0/disk"
+	mkdir -p "$1/lun/lun_$LUN"
+	ln --symbolic "$LIO/core/iblock_$2/disk" "$1/lun/lun_$LUN/disk"
 }
 
 # remove_port_group <its folder>, and its target
 remove_port_group() {
-	rm "$1/lun/lun_0/disk"
-	rmdir "$1/lun/lun_0" "$1" "${1%/*}"
+	rm -f "$1/lun/lun_$LUN/disk"
+	rmdir "$1/lun/lun_$LUN" "$1" "${1%/*}"
 }
 
 # cut_wire <number>: the wire goes silent.  iSCSI is not told, as when a switch fails.  Fibre
@@ -244,8 +247,8 @@ destroy_fc_port() {
 remove_fc_target() {
 	local group
 	group=$LIO/fc/$(port_name target "$1")/tpgt_1
-	rm "$group"/acls/*/lun_0/lun
-	rmdir "$group"/acls/*/lun_0 "$group"/acls/*
+	rm "$group"/acls/*/lun_*/lun
+	rmdir "$group"/acls/*/lun_* "$group"/acls/*
 	remove_port_group "$group"
 }
 
@@ -253,11 +256,11 @@ remove_fc_target() {
 make_fc_target() {
 	local group access
 	group=$LIO/fc/$(port_name target "$1")/tpgt_1
-	access=$group/acls/$(port_name wire "$1")/lun_0
+	access=$group/acls/$(port_name wire "$1")/lun_$LUN
 	defer remove_fc_target "$1"
 	make_lun "$group" "$1"
 	mkdir -p "$access"
-	ln --symbolic "$group/lun/lun_0" "$access/lun"
+	ln --symbolic "$group/lun/lun_$LUN" "$access/lun"
 }
 
 # make_fc_paths <number> <size>: one disk over this number of wires: PATHS.  Path N - 1 is on
