@@ -872,6 +872,9 @@ void mp_decide_on_suspect(struct mp_path *path, struct md_rdev *rdev, bool expla
 /* A snapshot: the path may fail or be removed at any time after it. */
 bool mp_path_is_live(struct mp_path *path);
 
+/* Whether a failed path does not work because of a reservation.  @status is its probe's. */
+bool mp_is_kept_out(const struct mp_path *path, blk_status_t status);
+
 /**
  * mp_reinstate_path() - use a failed path again
  * @conf: the array

@@ -399,6 +399,17 @@ bool mp_path_is_live(struct mp_path *path)
 	return live;
 }
 
+/*
+ * R18: a failed path that a reservation keeps from reading stays failed while another path
+ * works.  While none works, the reservation may keep out all of them.  Then the path is
+ * reinstated, and programs see the conflict.
+ */
+bool mp_is_kept_out(const struct mp_path *path, blk_status_t status)
+{
+	return status == BLK_STS_RESV_CONFLICT && path->probe_to_reinstate &&
+	       READ_ONCE(path->conf->state) == MP_WORKING;
+}
+
 void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
 		       bool inactive)
 {
