@@ -305,6 +305,7 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 	spin_lock_irq(&conf->lock);
 	RCU_INIT_POINTER(path->rdev, NULL);
 	WRITE_ONCE(path->auto_reinstate, false);
+	snprintf(path->removed, sizeof(path->removed), "%pg", rdev->bdev);
 	spin_unlock_irq(&conf->lock);
 	mp_detach_tracker(path);
 	mp_detach_query(path);
@@ -315,6 +316,7 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 	synchronize_rcu();
 	mp_free_tracker(path);
 	mp_free_query(path);
+	schedule_work(&conf->uevent_work);
 	/* A spare may take the slot.  Up to 6.6 md core does not check by itself. */
 	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
 	return 0;

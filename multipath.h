@@ -294,6 +294,7 @@ struct mp_path {
 	unsigned long		suspect_since;	/* lock; jiffies; peeked */
 
 	bool			notified_live;	/* in the last uevent; uevent_work's */
+	char			removed[BDEVNAME_SIZE];	/* its removal is to be notified; lock */
 
 	/* What the retry thread submits may block here, and only here (R9). */
 	struct workqueue_struct	*submit_wq;	/* fixed */

@@ -589,24 +589,37 @@ void mp_request_spares(struct mp_conf *conf)
 	md_wakeup_thread(conf->retry_thread);
 }
 
-static void mp_send_uevent(struct mp_conf *conf, const char *name, bool live)
+static void mp_send_uevent(struct mp_conf *conf, const char *event, const char *name)
 {
-	char action[] = "MD_ACTION=PATH_REINSTATED";
+	char action[sizeof("MD_ACTION=PATH_REINSTATED")];
 	char path[BDEVNAME_SIZE + sizeof("MD_PATH=")], valid[32];
 	char *env[] = { action, path, valid, NULL };
 
-	if (!live)
-		strscpy(action, "MD_ACTION=PATH_FAILED", sizeof(action));
+	snprintf(action, sizeof(action), "MD_ACTION=%s", event);
 	snprintf(path, sizeof(path), "MD_PATH=%s", name);
 	snprintf(valid, sizeof(valid), "MD_NR_VALID_PATHS=%u", READ_ONCE(conf->nr_live));
 	kobject_uevent_env(&disk_to_dev(conf->mddev->gendisk)->kobj, KOBJ_CHANGE, env);
 }
 
+/* Notify that a path has left the slot, once.  udev rules then stop hiding its device. */
+static void mp_notify_removed(struct mp_conf *conf, struct mp_path *path)
+{
+	char name[BDEVNAME_SIZE];
+
+	spin_lock_irq(&conf->lock);
+	strscpy(name, path->removed, sizeof(name));
+	path->removed[0] = '\0';
+	spin_unlock_irq(&conf->lock);
+
+	if (name[0])
+		mp_send_uevent(conf, "PATH_REMOVED", name);
+}
+
 /*
- * Send one change uevent of the array for each path that went live or failed since the last
- * uevent.  Without it, mdadm --monitor notices only at its next poll.  No uevent is sent
- * while no path works, because its receivers read the array and would block.  A work item,
- * since uevents sleep and allocate; it never runs concurrently with itself.
+ * Send one change uevent of the array for each path that went live, failed or was removed
+ * since the last uevent.  Without it, mdadm --monitor notices only at its next poll.  No
+ * uevent is sent while no path works, because its receivers read the array and would block.
+ * A work item, since uevents sleep and allocate; it never runs concurrently with itself.
  */
 void mp_uevent_work(struct work_struct *work)
 {
@@ -621,6 +634,7 @@ void mp_uevent_work(struct work_struct *work)
 		/* __mp_set_state() queues this work again. */
 		if (READ_ONCE(conf->state) != MP_WORKING)
 			return;
+		mp_notify_removed(conf, path);
 		rcu_read_lock();
 		rdev = rcu_dereference(path->rdev);
 		live = rdev && mp_rdev_live(rdev);
@@ -629,7 +643,7 @@ void mp_uevent_work(struct work_struct *work)
 		rcu_read_unlock();
 
 		if (rdev && live != path->notified_live)
-			mp_send_uevent(conf, name, live);
+			mp_send_uevent(conf, live ? "PATH_REINSTATED" : "PATH_FAILED", name);
 		path->notified_live = live;
 	}
 }
