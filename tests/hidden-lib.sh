@@ -1,0 +1,85 @@
+# Helpers for the tests of group paths-hidden; source tests/lib.sh first.
+# shellcheck shell=bash
+
+UNWATCH=/run/udev/rules.d/99-unwatch.rules
+
+# Install the package's rules and helpers, and let udev watch disks as it does on other machines.
+install_rules() {
+	local rules=/run/udev/rules.d lib=/usr/lib/md-multipath
+	defer udevadm control --reload
+	defer rm -r "$lib" "$rules"/{59-md-multipath-paths,65-md-multipath}.rules
+	mkdir -p "$lib"
+	cp packaging/{hidden-paths,path-came,set-timeouts} "$lib"
+	ln --symbolic /run/md-multipath/paths "$lib/paths"
+	cp packaging/md-multipath-paths.rules "$rules/59-md-multipath-paths.rules"
+	cp packaging/md-multipath.rules "$rules/65-md-multipath.rules"
+	defer mv "$WORK/${UNWATCH##*/}" "$UNWATCH"
+	mv "$UNWATCH" "$WORK"
+	udevadm control --reload
+}
+
+# trigger <device>...: have udev examine the devices again
+trigger() {
+	udevadm trigger --settle "$@"
+	wait_for_udev
+}
+
+# property <device> <name>: print the device's property in udev
+property() {
+	udevadm info --query=property --property="$2" --value "$1"
+}
+
+# Print what udev has noted at a device, in the order of the names.
+marks() {
+	local name
+	for name in MD_MULTIPATH_PATH_OF DM_MULTIPATH_DEVICE_PATH SYSTEMD_READY ID_FS_TYPE; do
+		property "$1" "$name"
+	done | xargs
+}
+
+# assert_hidden <array's name> <device>...
+assert_hidden() {
+	local device
+	for device in "${@:2}"; do
+		wait_for equals "$1 1 0 mpath_member" marks "$device"
+	done
+}
+
+# assert_shown <type of the contents> <device>...
+assert_shown() {
+	local device
+	for device in "${@:2}"; do
+		wait_for equals "$1" marks "$device"
+	done
+}
+
+# target_of <link in /dev/disk>: print the device's name
+target_of() {
+	local device
+	device=$(readlink --canonicalize-existing "/dev/disk/$1") || return
+	echo "${device##*/}"
+}
+
+# assert_leads_to <device> <link in /dev/disk>...
+assert_leads_to() {
+	local link
+	for link in "${@:2}"; do
+		wait_for equals "$(name_of "$1")" target_of "$link"
+	done
+}
+
+# uuid_on <device>: print the UUID of its file system
+uuid_on() {
+	blkid --match-tag UUID --output value --probe "$1"
+}
+
+# mount_on <device or LABEL=...>: mount it on WORK/mnt until the test ends
+mount_on() {
+	mkdir -p "$WORK/mnt"
+	defer unmount
+	mount "$1" "$WORK/mnt"
+}
+
+unmount() {
+	! mountpoint --quiet "$WORK/mnt" || umount "$WORK/mnt"
+}
