@@ -550,6 +550,9 @@ static void mp_handle_error(struct mp_io *io, blk_status_t status, blk_opf_t opf
 		mp_finish(io, status);
 		return;
 	case MP_REFUSED:
+		/* The earlier error was ambiguous, and the disk answers here (R18). */
+		if (io->ambiguous && mp_classify(io->error, 0) != MP_REFUSED)
+			mp_request_probe(io->conf->paths[__ffs64(io->ambiguous)]);
 		if (mp_is_confirmed(io)) {
 			mp_finish(io, status);
 			return;
@@ -574,8 +577,8 @@ static void mp_handle_error(struct mp_io *io, blk_status_t status, blk_opf_t opf
 			io->error = status;
 		io->path_error = false;
 		mp_note_ambiguous(io);
-		/* No other path will be tried, so a probe has to decide. */
-		if (opf & REQ_RAHEAD)
+		/* No other path will be tried, or one has refused the bio (R18). */
+		if (opf & REQ_RAHEAD || mp_classify(io->error, 0) == MP_REFUSED)
 			mp_request_probe(io->path);
 		break;
 	case MP_BUSY:
@@ -718,7 +721,11 @@ void mp_submit_work(struct work_struct *work)
 	/* Set before the work was queued. */
 	if (path->probe_to_submit) {
 		path->probe_to_submit = false;
-		submit_bio_noacct(path->probe);
+		/* The block layer would log each probe of a disk that has lost its size. */
+		if (bio_end_sector(path->probe) > bdev_nr_sectors(path->probe->bi_bdev))
+			bio_io_error(path->probe);
+		else
+			submit_bio_noacct(path->probe);
 	}
 	ios = llist_reverse_order(llist_del_all(&path->to_submit));
 	blk_start_plug(&plug);
