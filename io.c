@@ -54,6 +54,8 @@
  * after BLK_STS_TARGET, BLK_STS_PROTECTION or BLK_STS_RESV_CONFLICT the bio is tried over
  * one other path.  If that succeeds, the first path is at fault, as after an ambiguous
  * error (R2).  If that path refuses too, the error is passed up, and no path is at fault.
+ * If one refuses and another returns an ambiguous error, a probe decides whether the latter
+ * works: the bio can end with the refusal, and then no verification follows (R1).
  *
  * A node that a cluster has fenced therefore sees its reservation conflict after at most
  * one more try.  That try is no way around the fence: once all keys of the node are
@@ -550,7 +552,7 @@ static void mp_handle_error(struct mp_io *io, blk_status_t status, blk_opf_t opf
 		mp_finish(io, status);
 		return;
 	case MP_REFUSED:
-		/* The earlier error was ambiguous, and the disk answers here (R18). */
+		/* The earlier error was ambiguous (R18).  Other such paths: with the next bio. */
 		if (io->ambiguous && mp_classify(io->error, 0) != MP_REFUSED)
 			mp_request_probe(io->conf->paths[__ffs64(io->ambiguous)]);
 		if (mp_is_confirmed(io)) {

@@ -294,7 +294,7 @@ struct mp_path {
 	unsigned long		suspect_since;	/* lock; jiffies; peeked */
 
 	bool			notified_live;	/* in the last uevent; uevent_work's */
-	char			removed[BDEVNAME_SIZE];	/* its removal is to be notified; lock */
+	char			removed[BDEVNAME_SIZE];	/* the removed device, until its event is sent; lock */
 
 	/* What the retry thread submits may block here, and only here (R9). */
 	struct workqueue_struct	*submit_wq;	/* fixed */
@@ -872,9 +872,6 @@ void mp_decide_on_suspect(struct mp_path *path, struct md_rdev *rdev, bool expla
 
 /* A snapshot: the path may fail or be removed at any time after it. */
 bool mp_path_is_live(struct mp_path *path);
-
-/* Whether a failed path does not work because of a reservation.  @status is its probe's. */
-bool mp_is_kept_out(const struct mp_path *path, blk_status_t status);
 
 /**
  * mp_reinstate_path() - use a failed path again

@@ -399,17 +399,6 @@ bool mp_path_is_live(struct mp_path *path)
 	return live;
 }
 
-/*
- * R18: a failed path that a reservation keeps from reading stays failed while another path
- * works.  While none works, the reservation may keep out all of them.  Then the path is
- * reinstated, and programs see the conflict.
- */
-bool mp_is_kept_out(const struct mp_path *path, blk_status_t status)
-{
-	return status == BLK_STS_RESV_CONFLICT && path->probe_to_reinstate &&
-	       READ_ONCE(path->conf->state) == MP_WORKING;
-}
-
 void mp_reinstate_path(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rdev,
 		       bool inactive)
 {
@@ -601,7 +590,10 @@ static void mp_send_uevent(struct mp_conf *conf, const char *event, const char *
 	kobject_uevent_env(&disk_to_dev(conf->mddev->gendisk)->kobj, KOBJ_CHANGE, env);
 }
 
-/* Notify that a path has left the slot, once.  udev rules then stop hiding its device. */
+/*
+ * Notify that a path has left the slot.  The udev rules that hide paths look at all hidden
+ * devices then, so an event that a later one replaces does no harm.
+ */
 static void mp_notify_removed(struct mp_conf *conf, struct mp_path *path)
 {
 	char name[BDEVNAME_SIZE];
@@ -626,6 +618,10 @@ void mp_uevent_work(struct work_struct *work)
 	struct mp_conf *conf = container_of(work, struct mp_conf, uevent_work);
 	struct mp_path *path;
 
+	/* The slot may be gone, too. */
+	if (READ_ONCE(conf->state) == MP_WORKING)
+		mp_for_each_path_made(path, conf)
+			mp_notify_removed(conf, path);
 	mp_for_each_path(path, conf) {
 		char name[BDEVNAME_SIZE];
 		struct md_rdev *rdev;
@@ -634,7 +630,6 @@ void mp_uevent_work(struct work_struct *work)
 		/* __mp_set_state() queues this work again. */
 		if (READ_ONCE(conf->state) != MP_WORKING)
 			return;
-		mp_notify_removed(conf, path);
 		rcu_read_lock();
 		rdev = rcu_dereference(path->rdev);
 		live = rdev && mp_rdev_live(rdev);

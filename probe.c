@@ -131,10 +131,8 @@ static void mp_probe_end(struct bio *bio)
 	enum mp_probe_state result;
 
 	switch (bio->bi_status ? mp_classify(bio->bi_status, bio->bi_opf) : MP_FINAL) {
-	case MP_REFUSED:
-		result = mp_is_kept_out(path, bio->bi_status) ? MP_PROBE_FAILED : MP_PROBE_OK;
-		break;
 	case MP_FINAL:
+	case MP_REFUSED:
 	case MP_BUSY:
 		result = MP_PROBE_OK;
 		break;

@@ -110,12 +110,15 @@ in_flight_on() {
 # flaps <path>: reads work, so probes reinstate the path, and the next write fails it again.  The
 # delay doubles, which one line says, and no failure has more than one line.
 flaps() {
+	local lines failures
 	wait_for 30 path_state "$1" faulty
 	assert_equal "reason of $1" failed-over "$(reason_of "$1")"
 	wait_for 30 at_least 3 failures_of "$1"
 	wait_for path_state "$1" faulty
 	wait_for equals 1 lines_about "path $(name_of "$1") is flapping: not reinstated for 2 s"
-	(($(lines_about "path $(name_of "$1") failed") <= $(failures_of "$1")))
+	lines=$(lines_about "path $(name_of "$1") failed")
+	failures=$(failures_of "$1")
+	((lines >= 1 && lines <= failures)) || fail "expected: 1 to $failures lines" "got:      $lines"
 	wait_for_io 200
 }
 
@@ -136,19 +139,25 @@ refused_by_all() {
 # fails_once <path> <extended regular expression for the reason>: the path fails, the other one
 # goes on, and one line of the kernel log says so.
 fails_once() {
+	local line
+	line="path $(name_of "$1") failed; I/O continues on 1 of 2 paths"
 	wait_for 60 path_state "$1" faulty
 	assert_match "reason of $1" "^($2)$" "$(reason_of "$1")"
 	assert_equal "live paths" 1 "$(active_paths "$MD")"
-	wait_for equals 1 lines_about "path $(name_of "$1") failed; I/O continues on 1 of 2 paths"
+	wait_for equals 1 lines_about "$line"
 	wait_for_io 200
+	assert_equal "lines about the failure" 1 "$(lines_about "$line")"
 }
 
 # returns_once <path>: the path is reinstated without help, and one line says so.
 returns_once() {
+	local line
+	line="path $(name_of "$1") reinstated; 2 of 2 paths in use"
 	wait_for 60 path_state "$1" in_sync
-	wait_for equals 1 lines_about "path $(name_of "$1") reinstated; 2 of 2 paths in use"
+	wait_for equals 1 lines_about "$line"
 	assert_active_paths "$MD" 2
 	wait_for_io 200
+	assert_equal "lines about the reinstatement" 1 "$(lines_about "$line")"
 }
 
 # unmap_under_load: unmap the LUN of wire 1, and map it again.
