@@ -262,6 +262,8 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
  * Context: sleeps for two grace periods, and up to MP_PROBE_GRACE for a probe in flight;
  * reconfig_mutex held.
  *
+ * uevent_work sends the event about the removal later.
+ *
  * Return: 0; -EBUSY while the path is live or has I/O in flight.  It never waits for that
  * I/O, which may hang.
  */
