@@ -294,7 +294,7 @@ struct mp_path {
 	unsigned long		suspect_since;	/* lock; jiffies; peeked */
 
 	bool			notified_live;	/* in the last uevent; uevent_work's */
-	char			removed[BDEVNAME_SIZE];	/* the removed device, until its event is sent; lock */
+	char			removed[BDEVNAME_SIZE];	/* removed device to notify of; lock */
 
 	/* What the retry thread submits may block here, and only here (R9). */
 	struct workqueue_struct	*submit_wq;	/* fixed */
