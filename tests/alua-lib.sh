@@ -72,14 +72,6 @@ make_alua_paths() {
 	PATHS=("${found[@]:0:2}")
 }
 
-# Print the number of a path's SCSI host.
-host_of() {
-	local address
-	address=$(readlink --canonicalize "/sys/block/$(name_of "$1")/device")
-	address=${address##*/}
-	echo "${address%%:*}"
-}
-
 # hang_queries <path>: let the path lose each TEST UNIT READY, and wait until one is lost.  Only from
 # 6.7 on; see needs_error_injection.
 hang_queries() {

@@ -515,6 +515,14 @@ path_error() {
 	awk -v name="$(name_of "$1")" '$2 == name { print $5 }' "/sys/block/${MD##*/}/md/paths"
 }
 
+# Print the number of a path's SCSI host.
+host_of() {
+	local address
+	address=$(readlink --canonicalize "/sys/block/$(name_of "$1")/device")
+	address=${address##*/}
+	echo "${address%%:*}"
+}
+
 # reason_of <path>: print why the path has failed, from md/paths.
 reason_of() {
 	awk -v name="$(name_of "$1")" '$2 == name { print $4 }' "/sys/block/${MD##*/}/md/paths"

@@ -36,8 +36,5 @@ stop_tracing_commands() {
 # commands_to <path> <extended regular expression>: print how many commands like this the path got
 # since trace_commands.
 commands_to() {
-	local address
-	address=$(readlink --canonicalize "/sys/block/$(name_of "$1")/device")
-	address=${address##*/}
-	traced "scsi_dispatch_cmd_start: host_no=${address%%:*} .* cmnd=\\(($2)"
+	traced "scsi_dispatch_cmd_start: host_no=$(host_of "$1") .* cmnd=\\(($2)"
 }
