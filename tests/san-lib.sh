@@ -51,15 +51,33 @@ remove_port_group() {
 	rmdir "$1/lun/lun_$LUN" "$1" "${1%/*}"
 }
 
-# cut_wire <number>: the wire goes silent.  iSCSI is not told, as when a switch fails.  Fibre
-# Channel sees the link go down, as when a cable is pulled.
+# cut_wire <number>: the wire goes silent.  iSCSI and SRP are not told, as when a switch fails.
+# Fibre Channel sees the link go down, as when a cable is pulled.
 cut_wire() {
-	${NAMESPACE:+nsenter --net=/run/netns/$NAMESPACE} ip link set "target$1" down
+	local end
+	if [[ -z $LINK_STAYS_UP ]]; then
+		${NAMESPACE:+nsenter --net=/run/netns/$NAMESPACE} ip link set "target$1" down
+	else
+		for end in wire target; do
+			tc qdisc add dev "$end$1" root blackhole
+		done
+	fi
 }
 
 mend_wire() {
-	${NAMESPACE:+nsenter --net=/run/netns/$NAMESPACE} ip link set "target$1" up
+	local end
+	if [[ -z $LINK_STAYS_UP ]]; then
+		${NAMESPACE:+nsenter --net=/run/netns/$NAMESPACE} ip link set "target$1" up
+	else
+		for end in wire target; do
+			tc qdisc delete dev "$end$1" root
+		done
+	fi
 }
+
+# Set if cut_wire drops the packets at both ends.  For SRP, a link that is down is not silent: the
+# target closes the connection.
+LINK_STAYS_UP=
 
 # ---------------------------------------------------------------------------
 # Wires for iSCSI and NVMe over TCP.  The target is in a network namespace, because the kernel does
@@ -304,6 +322,139 @@ port_time() {
 }
 
 # ---------------------------------------------------------------------------
+# SCSI RDMA Protocol, over RDMA in software (rxe).  Initiator N is wireN, target N is targetN.
+
+# needs_for_srp, for requires()
+needs_for_srp() {
+	local module program
+	for module in ib_srp ib_srpt rdma_rxe target_core_iblock veth brd; do
+		have_module "$module"
+	done
+	for program in ip rdma tc; do
+		have_program "$program"
+	done
+}
+
+# lay_srp_wires <number>: with the addresses 10.0.N.1 here and 10.0.N.2 at the target, in one network
+# namespace.  rxe binds the route to the interface of its device, so packets go over the wire.
+lay_srp_wires() {
+	local n end
+	NAMESPACE=
+	LINK_STAYS_UP=yes
+	defer remove_module veth
+	defer remove_rdma
+	modprobe rdma_rxe
+	for ((n = 1; n <= $1; n++)); do
+		defer ip link delete "wire$n"
+		ip link add "wire$n" type veth peer name "target$n"
+		ip address add "10.0.$n.1/24" dev "wire$n"
+		ip address add "10.0.$n.2/24" dev "target$n"
+		for end in wire target; do
+			# Accept packets from an address of this machine.
+			echo 1 >"/proc/sys/net/ipv4/conf/$end$n/accept_local"
+			ip link set "$end$n" up
+			defer rdma link delete "$end$n"
+			rdma link add "$end$n" type rxe netdev "$end$n"
+		done
+	done
+}
+
+# modprobe --remove leaves some modules that others have loaded.
+remove_rdma() {
+	local module
+	for module in rdma_rxe rdma_cm iw_cm ib_cm ib_core; do
+		remove_module "$module"
+	done
+}
+
+# srp_group <number>: print the folder of the target port group on this wire.  The target's name is
+# the GID of its port.
+srp_group() {
+	local gid
+	read -r gid <"/sys/class/infiniband/target$1/ports/1/gids/0"
+	echo "$LIO/srpt/0x${gid//:/}/tpgt_1"
+}
+
+remove_srp_target() {
+	local group
+	group=$(srp_group "$1")
+	echo 0 >"$group/enable"
+	rm "$group"/acls/*/lun_*/lun
+	rmdir "$group"/acls/*/lun_* "$group"/acls/*
+	remove_port_group "$group"
+}
+
+# make_srp_target <number>
+make_srp_target() {
+	local group initiator access
+	group=$(srp_group "$1")
+	initiator=$(cat "/sys/class/infiniband/wire$1/node_guid")
+	access=$group/acls/0x0000000000000000${initiator//:/}/lun_$LUN
+	defer remove_srp_target "$1"
+	make_lun "$group" "$1"
+	mkdir -p "$access"
+	ln --symbolic "$group/lun/lun_$LUN" "$access/lun"
+	echo 1 >"$group/enable"
+}
+
+# log_in_srp <number>: the target's name is the same on all wires
+log_in_srp() {
+	local guid
+	guid=$(cat /sys/module/ib_srpt/parameters/srpt_service_guid)
+	guid=${guid#0x}
+	echo "id_ext=$guid,ioc_guid=$guid,src=10.0.$1.1,dest=10.0.$1.2:5555" \
+		>"/sys/class/infiniband_srp/srp-wire$1-1/add_target"
+}
+
+# make_srp_paths <number> <size>: one disk over this number of wires: PATHS.  Path N - 1 is on
+# wire N.
+make_srp_paths() {
+	local n
+	make_lio_disk "$1" "$2"
+	lay_srp_wires "$1"
+	defer remove_module ib_srpt
+	modprobe ib_srpt
+	defer rmdir "$LIO/srpt"
+	mkdir -p "$LIO/srpt"
+	echo 5555 >"$LIO/srpt/discovery_auth/rdma_cm_port"
+	for ((n = 1; n <= $1; n++)); do
+		make_srp_target "$n"
+	done
+	defer remove_module ib_srp
+	modprobe ib_srp
+	PATHS=()
+	for ((n = 1; n <= $1; n++)); do
+		log_in_srp "$n"
+		wait_for srp_disk_of_wire "$n"
+		wait_for_udev
+		PATHS+=("/dev/$(srp_disk_of_wire "$n")")
+	done
+}
+
+# srp_host <number>: print the folder of the initiator's SCSI host on this wire
+srp_host() {
+	local file
+	file=$(grep --files-with-matches --line-regexp "wire$1" /sys/class/scsi_host/host*/local_ib_device)
+	echo "${file%/*}"
+}
+
+# srp_disk_of_wire <number>: print the name of its disk, or fail
+srp_disk_of_wire() {
+	local disk
+	disk=$(compgen -G "$(srp_host "$1")/device/target*/*/block/*") && echo "${disk##*/}"
+}
+
+# srp_port <number>: print the folder of the port that the initiator of this wire sees
+srp_port() {
+	compgen -G "$(srp_host "$1")/device/port-*/srp_remote_ports/port-*"
+}
+
+# srp_time <number> <fast_io_fail_tmo|dev_loss_tmo|reconnect_delay>
+srp_time() {
+	cat "$(srp_port "$1")/$2"
+}
+
+# ---------------------------------------------------------------------------
 # NVMe over TCP; source tests/nvme-lib.sh, too.  Port N is at the target's end of wire N.
 
 # needs_for_silent_nvme, for requires()
@@ -367,4 +518,14 @@ timeouts_log() {
 
 count_in_log() {
 	timeouts_log | grep --count --extended-regexp "$1" || :
+}
+
+# becomes <times> <line of the settings>...: what an event of the array makes of the times that the
+# test's function times prints
+becomes() {
+	local expected=$1
+	shift
+	settings "$@"
+	udevadm trigger --settle --action=change "/sys/block/${MD##*/}"
+	assert_equal "times with $*" "$expected" "$(times)"
 }
