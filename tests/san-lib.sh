@@ -59,7 +59,8 @@ cut_wire() {
 		${NAMESPACE:+nsenter --net=/run/netns/$NAMESPACE} ip link set "target$1" down
 	else
 		for end in wire target; do
-			tc qdisc add dev "$end$1" root blackhole
+			tc qdisc add dev "$end$1" clsact
+			tc filter add dev "$end$1" ingress matchall action drop
 		done
 	fi
 }
@@ -70,13 +71,13 @@ mend_wire() {
 		${NAMESPACE:+nsenter --net=/run/netns/$NAMESPACE} ip link set "target$1" up
 	else
 		for end in wire target; do
-			tc qdisc delete dev "$end$1" root
+			tc qdisc delete dev "$end$1" clsact
 		done
 	fi
 }
 
-# Set if cut_wire drops the packets at both ends.  For SRP, a link that is down is not silent: the
-# target closes the connection.
+# Set if cut_wire drops the packets at both ends.  rxe, which SRP uses, is told when it cannot send:
+# over a link that is down, or a qdisc that drops.
 LINK_STAYS_UP=
 
 # ---------------------------------------------------------------------------
@@ -327,7 +328,7 @@ port_time() {
 # needs_for_srp, for requires()
 needs_for_srp() {
 	local module program
-	for module in ib_srp ib_srpt rdma_rxe target_core_iblock veth brd; do
+	for module in ib_srp ib_srpt rdma_rxe target_core_iblock veth brd sch_ingress cls_matchall act_gact; do
 		have_module "$module"
 	done
 	for program in ip rdma tc; do
@@ -338,10 +339,12 @@ needs_for_srp() {
 # lay_srp_wires <number>: with the addresses 10.0.N.1 here and 10.0.N.2 at the target, in one network
 # namespace.  rxe binds the route to the interface of its device, so packets go over the wire.
 lay_srp_wires() {
-	local n end
+	local n end module
 	NAMESPACE=
 	LINK_STAYS_UP=yes
-	defer remove_module veth
+	for module in act_gact cls_matchall sch_ingress veth; do
+		defer remove_module "$module"
+	done
 	defer remove_rdma
 	modprobe rdma_rxe
 	for ((n = 1; n <= $1; n++)); do
@@ -397,12 +400,13 @@ make_srp_target() {
 	echo 1 >"$group/enable"
 }
 
-# log_in_srp <number>: the target's name is the same on all wires
+# log_in_srp <number>: the target's name is the same on all wires.  The default of tl_retry_count is 7,
+# and rxe takes that as no limit.
 log_in_srp() {
 	local guid
 	guid=$(cat /sys/module/ib_srpt/parameters/srpt_service_guid)
 	guid=${guid#0x}
-	echo "id_ext=$guid,ioc_guid=$guid,src=10.0.$1.1,dest=10.0.$1.2:5555" \
+	echo "id_ext=$guid,ioc_guid=$guid,src=10.0.$1.1,dest=10.0.$1.2:5555,tl_retry_count=6" \
 		>"/sys/class/infiniband_srp/srp-wire$1-1/add_target"
 }
 
