@@ -59,7 +59,6 @@ cut_wire() {
 		${NAMESPACE:+nsenter --net=/run/netns/$NAMESPACE} ip link set "target$1" down
 	else
 		for end in wire target; do
-			tc qdisc add dev "$end$1" clsact
 			tc filter add dev "$end$1" ingress matchall action drop
 		done
 	fi
@@ -71,13 +70,13 @@ mend_wire() {
 		${NAMESPACE:+nsenter --net=/run/netns/$NAMESPACE} ip link set "target$1" up
 	else
 		for end in wire target; do
-			tc qdisc delete dev "$end$1" clsact
+			tc filter delete dev "$end$1" ingress
 		done
 	fi
 }
 
-# Set if cut_wire drops the packets at both ends.  rxe, which SRP uses, is told when it cannot send:
-# over a link that is down, or a qdisc that drops.
+# Set if cut_wire drops the packets that arrive at both ends.  rxe, which SRP uses, is told when it
+# cannot send: over a link that is down, by a qdisc that drops, or while a qdisc is added.
 LINK_STAYS_UP=
 
 # ---------------------------------------------------------------------------
@@ -355,6 +354,7 @@ lay_srp_wires() {
 		for end in wire target; do
 			# Accept packets from an address of this machine.
 			echo 1 >"/proc/sys/net/ipv4/conf/$end$n/accept_local"
+			tc qdisc add dev "$end$n" clsact
 			ip link set "$end$n" up
 			defer rdma link delete "$end$n"
 			rdma link add "$end$n" type rxe netdev "$end$n"
