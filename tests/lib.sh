@@ -528,6 +528,11 @@ reason_of() {
 	awk -v name="$(name_of "$1")" '$2 == name { print $4 }' "/sys/block/${MD##*/}/md/paths"
 }
 
+# in_flight_on <path>: print how many I/Os the path has in flight, from md/paths.
+in_flight_on() {
+	awk -v name="$(name_of "$1")" '$2 == name { print $6 }' "/sys/block/${MD##*/}/md/paths"
+}
+
 # in_md <attribute> <value>: write to one of the array's sysfs files.
 in_md() {
 	echo "$2" >"/sys/block/${MD##*/}/md/$1"

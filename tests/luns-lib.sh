@@ -102,11 +102,6 @@ failures_of() {
 	awk -v name="$(name_of "$1")" '$2 == name { print $8 }' "/sys/block/${MD##*/}/md/paths"
 }
 
-# in_flight_on <path>: print how many I/Os the path has in flight, from md/paths.
-in_flight_on() {
-	awk -v name="$(name_of "$1")" '$2 == name { print $6 }' "/sys/block/${MD##*/}/md/paths"
-}
-
 # flaps <path>: reads work, so probes reinstate the path, and the next write fails it again.  The
 # delay doubles, which one line says, and no failure has more than one line.
 flaps() {
