@@ -9,6 +9,7 @@
  * R17. A live path that has completed no I/O for check_interval is checked, and again after
  * each further check_interval.  If it does not work, or leads to another disk, it fails.  And
  * a path at rest is confirmed before a failover uses it: while the check runs, bios wait.
+ * With ALUA, every second of the regular checks queries the state instead of the disk.
  *
  *    in use --a look finds no I/O since the last one, and bios prefer another path--> at rest
  *      ^                                                                                |
@@ -22,6 +23,8 @@
  *   SCSI, with an ID	INQUIRY for VPD page 83h.  It goes all the way to the LUN, also to one
  *			behind a standby controller, and is the only command that tells a
  *			snapshot from its origin.  But a LUN may answer it and refuse to read.
+ *   ALUA		TEST UNIT READY, every second time (R14).  It shows whether the path works,
+ *			and whether states have changed.
  *   superblock		One read of it: see mp_check_superblock().
  *   neither		A probe, as for a failed path.
  *
@@ -45,14 +48,14 @@
  *							chooses B: waits
  *
  * mp_choose_path() returns no such path.  A new bio is queued then, and one that is retried
- * stays in the list of failed bios.  The retry thread has all such paths checked, and goes on
+ * stays in the list of failed bios.  retry_work has all such paths checked, and goes on
  * when the first one is confirmed.  While a check takes long, the path is stalled, so that bios
  * choose another one (R15).  Bios cost nothing extra: they always read a path's demerits.
  *
  * With the other policies, all paths of the lowest rank are preferred, and none of them waits.
  * There __mp_set_failed() sets the demerit of those at rest, when another one fails.  So what an
  * array that was idle as a whole does first goes over paths whose last check can be as old as
- * check_interval.  (The same is true of the first path with policy failover.)
+ * check_interval, and with ALUA twice as old.  (The same is true of the first path with policy failover.)
  *
  * When a path fails or is reinstated, md core writes the superblock to all live paths.  That
  * waits for the checks too: see confirm.c.  Other superblocks do not wait: md core writes them
@@ -113,7 +116,7 @@ static void mp_leave_rest(struct mp_path *path)
 	if (!test_bit(MP_UNCONFIRMED, &path->demerits))
 		return;
 	mp_clear_unconfirmed(path);
-	md_wakeup_thread(path->conf->retry_thread);
+	mp_wake_retry_work(path->conf);
 }
 
 /*
@@ -135,11 +138,23 @@ static void mp_mark_at_rest(struct mp_path *path)
 	if (preferred && test_bit(MP_UNCONFIRMED, &path->demerits)) {
 		/* pairs with mp_check_paths_at_rest() */
 		WRITE_ONCE(path->confirm_due, true);
-		md_wakeup_thread(conf->retry_thread);
+		mp_wake_retry_work(conf);
 	}
 }
 
-void mp_update_rest(struct mp_path *path, const struct md_rdev *rdev,
+/*
+ * Whether this check is a query of the ALUA state instead of one of the ID.  If the state of one
+ * path has changed, those of all paths are queried.
+ */
+static bool mp_is_turn_of_access(struct mp_path *path)
+{
+	const struct mp_tracker *tracker = rcu_dereference(path->tracker);
+
+	return (path->slot + path->rest_checks++) % 2 && tracker && READ_ONCE(path->has_access) &&
+	       READ_ONCE(tracker->state) == MP_TRACKER_IDLE;
+}
+
+bool mp_update_rest(struct mp_path *path, const struct md_rdev *rdev,
 		    const struct mp_tally *total)
 {
 	struct mp_conf *conf = path->conf;
@@ -152,16 +167,21 @@ void mp_update_rest(struct mp_path *path, const struct md_rdev *rdev,
 		WRITE_ONCE(path->idle, false);
 		path->rested_since = jiffies;
 		path->resting = false;
-		return;
+		return has_io;
 	}
 	mp_mark_at_rest(path);
 	if (!mp_is_over(path->rested_since, interval))
-		return;
+		return false;
 	path->rested_since = jiffies - (path->resting ? 0 : mp_check_phase(rdev, interval));
 	path->resting = true;
+	if (mp_is_turn_of_access(path)) {
+		mp_query_access_soon(path);
+		return false;
+	}
 	/* pairs with mp_check_paths_at_rest() */
 	WRITE_ONCE(path->check_due, true);
-	md_wakeup_thread(conf->retry_thread);
+	mp_wake_retry_work(conf);
+	return false;
 }
 
 /*

@@ -38,15 +38,6 @@ static inline char *mdname(struct mddev *mddev)
 	return mddev->gendisk ? mddev->gendisk->disk_name : "mdX";
 }
 
-#ifdef HAVE_MD_WAKEUP_RCU
-#define md_wakeup_thread(thread)		\
-	do {					\
-		rcu_read_lock();		\
-		__md_wakeup_thread(thread);	\
-		rcu_read_unlock();		\
-	} while (0)
-#endif
-
 #endif /* MD_TYPES_FROM_BTF */
 
 /* -------- md core -------- */
@@ -90,11 +81,6 @@ static inline char *mdname(struct mddev *mddev)
 		mp_disable_superblocks();			\
 		mp_unregister(personality_head);		\
 	} while (0)
-
-/* Newer than 6.1: md_unregister_thread() takes the array. */
-#ifndef HAVE_MD_UNREGISTER_MDDEV
-#define md_unregister_thread(mddev, thread)	md_unregister_thread(thread)
-#endif
 
 /* Newer than 6.12, and in 6.12 stable since 6.12.111: recovery_cp was renamed. */
 #ifndef HAVE_RESYNC_OFFSET

@@ -53,7 +53,7 @@ void mp_check_paths_at_rest(struct mp_conf *conf)
 		/* pairs with mp_update_rest() */
 		check = READ_ONCE(path->check_due) &&
 			READ_ONCE(path->probe_state) == MP_PROBE_IDLE &&
-			xchg(&path->check_due, false);
+			mp_may_check_at_rest() && xchg(&path->check_due, false);
 		confirm = READ_ONCE(path->confirm_due) && xchg(&path->confirm_due, false);
 		if (rdev && confirm && mp_is_unconfirmed(path))
 			mp_confirm_path(path);

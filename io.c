@@ -66,7 +66,7 @@
  * same time.  A program that needs an order waits for the first write to complete.  That
  * happens after the last try of the first write has ended, and a bio has one try at a time:
  *
- *	CPU0 program			CPU1 completion, retry thread
+ *	CPU0 program			CPU1 completion, retry_work
  *	write W1
  *					W1 fails on path A
  *					W1 is sent to path B
@@ -287,6 +287,8 @@ static struct mp_io *mp_alloc_io(struct mp_conf *conf, struct bio *master)
 	io->path = NULL;
 	io->accounted = false;
 	io->no_failfast = false;
+	io->no_wait = false;
+	io->had_no_room = false;
 	io->path_error = false;
 	io->second_round = false;
 	io->error = BLK_STS_OK;
@@ -504,21 +506,36 @@ static unsigned int mp_nr_sectors(const struct mp_io *io)
 	return io->cloned ? bio_sectors(io->master) : io->iter.bi_size >> SECTOR_SHIFT;
 }
 
-/* Hand a failed bio to the retry thread, which owns the record from now on. */
-static void mp_retry_later(struct mp_io *io, blk_status_t status)
+/* Hand a bio to retry_work, which owns the record from now on. */
+static void mp_hand_over(struct mp_io *io)
 {
 	struct mp_conf *conf = io->conf;
 	struct mp_path *path = io->path;
 	u8 ticket = io->ticket;
 
-	atomic64_inc(&conf->failovers);
-	trace_bio_retry(disk_devt(conf->mddev->gendisk), mp_rdev(path)->bdev->bd_dev,
-			mp_first_sector(io), mp_nr_sectors(io), blk_status_to_errno(status));
 	io->path = NULL;
 	mp_count_failed(io);
 	llist_add(&io->node, &conf->failed);
-	md_wakeup_thread(conf->retry_thread);
+	mp_wake_retry_work(conf);
 	mp_put_path(conf, path, ticket);
+}
+
+static void mp_retry_later(struct mp_io *io, blk_status_t status)
+{
+	struct mp_conf *conf = io->conf;
+
+	atomic64_inc(&conf->failovers);
+	trace_bio_retry(disk_devt(conf->mddev->gendisk), mp_rdev(io->path)->bdev->bd_dev,
+			mp_first_sector(io), mp_nr_sectors(io), blk_status_to_errno(status));
+	mp_hand_over(io);
+}
+
+/* The path has not tried the bio, because it had no room for one that does not wait (R9). */
+static void mp_submit_later(struct mp_io *io)
+{
+	io->tried &= ~BIT_ULL(io->path->slot);
+	io->had_no_room = true;
+	mp_hand_over(io);
 }
 
 /*
@@ -544,7 +561,7 @@ static bool mp_is_confirmed(const struct mp_io *io)
 	return !left;
 }
 
-/* A try has failed: end the bio, or hand it to the retry thread. */
+/* A try has failed: end the bio, or hand it to retry_work. */
 static void mp_handle_error(struct mp_io *io, blk_status_t status, blk_opf_t opf)
 {
 	switch (mp_classify(status, opf)) {
@@ -653,7 +670,10 @@ static void mp_end_io(struct bio *bio)
 		if (mp_is_unsupported(io, bio))
 			status = BLK_STS_NOTSUPP;
 		mp_note_error(io, status, opf);
-		mp_handle_error(io, status, opf);
+		if (io->no_wait && mp_not_issued(status, opf))
+			mp_submit_later(io);
+		else
+			mp_handle_error(io, status, opf);
 		return;
 	}
 	if (unlikely(io->ambiguous))
@@ -681,8 +701,7 @@ static inline blk_opf_t mp_failfast(const struct bio *bio)
 	return bio->bi_opf & REQ_RAHEAD ? REQ_FAILFAST_MASK : REQ_FAILFAST_TRANSPORT;
 }
 
-/* Submit a bio to the path that was taken for it. */
-static void mp_submit(struct mp_io *io)
+void mp_submit(struct mp_io *io)
 {
 	struct md_rdev *rdev = mp_rdev(io->path);
 	struct mddev *mddev = io->conf->mddev;
@@ -703,37 +722,6 @@ static void mp_submit(struct mp_io *io)
 
 	mddev_trace_remap(mddev, bio, sector);
 	submit_bio_noacct(bio);
-}
-
-void mp_submit_by_work(struct mp_io *io)
-{
-	struct mp_path *path = io->path;
-
-	llist_add(&io->node, &path->to_submit);
-	queue_work(path->submit_wq, &path->submit_work);
-}
-
-void mp_submit_work(struct work_struct *work)
-{
-	struct mp_path *path = container_of(work, struct mp_path, submit_work);
-	struct llist_node *ios;
-	struct mp_io *io, *next;
-	struct blk_plug plug;
-
-	/* Set before the work was queued. */
-	if (path->probe_to_submit) {
-		path->probe_to_submit = false;
-		/* The block layer would log each probe of a disk that has lost its size. */
-		if (bio_end_sector(path->probe) > bdev_nr_sectors(path->probe->bi_bdev))
-			bio_io_error(path->probe);
-		else
-			submit_bio_noacct(path->probe);
-	}
-	ios = llist_reverse_order(llist_del_all(&path->to_submit));
-	blk_start_plug(&plug);
-	llist_for_each_entry_safe(io, next, ios, node)
-		mp_submit(io);
-	blk_finish_plug(&plug);
 }
 
 struct mp_io *mp_begin(struct mp_conf *conf, struct bio *bio, const bool *gate)
@@ -787,7 +775,7 @@ static void mp_leave_read_auto(struct mp_conf *conf)
 	if (mddev->sysfs_state)
 		sysfs_notify_dirent(mddev->sysfs_state);
 	WRITE_ONCE(conf->md_has_work, true);	/* pairs with mp_wake_md() */
-	md_wakeup_thread(conf->retry_thread);
+	mp_wake_retry_work(conf);
 }
 
 bool multipath_make_request(struct mddev *mddev, struct bio *bio)
@@ -859,7 +847,7 @@ void mp_unfreeze(struct mp_conf *conf)
 	__mp_set_blocked(conf);
 	spin_unlock_irq(&conf->lock);
 
-	md_wakeup_thread(conf->retry_thread);
+	mp_wake_retry_work(conf);
 }
 
 /* No array is left, so nothing else uses the magazines. */

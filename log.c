@@ -17,6 +17,10 @@
  * the latest after MP_LOG_SILENCE.  The counters in sysfs and the trace events are always
  * exact.
  *
+ * A controller can be one of hundreds of arrays.  So lines about paths have a second budget, of
+ * all arrays together: MP_LOG_ALL_BURST, and each MP_LOG_ALL_REFILL one more.  What it does not
+ * allow is counted, until a line says how many there were, in the same way.
+ *
  * A line says how many paths are in use when it is printed.  Lines are printed in the order
  * of their events.
  *
@@ -32,13 +36,17 @@
 #define MP_LOG_BURST		10
 #define MP_LOG_REFILL		(6 * HZ)
 
+/* The same for the lines about paths of all arrays together. */
+#define MP_LOG_ALL_BURST	20
+#define MP_LOG_ALL_REFILL	(2 * HZ)
+
 /* What the lines about paths leave of the budget, and what those that only explain leave. */
 #define MP_LOG_FOR_ARRAY	3
 #define MP_LOG_FOR_PATHS	6
 
 /*
- * How long a line waits for other paths with the same event.  Nothing else waits for it.  An ALUA
- * state is queried once a second.
+ * How long a line waits for other paths with the same event.  Nothing else waits for it.  ALUA
+ * states are queried once a second.
  */
 #define MP_LOG_SOON		(HZ / 20)
 #define MP_LOG_LATER		HZ
@@ -49,6 +57,16 @@
 
 /* Room for "sda and 63 more", and for more digits than the compiler can rule out. */
 #define MP_LOG_WHO		(BDEVNAME_SIZE + sizeof(" and 4294967295 more"))
+
+/* The budget of all arrays; protected by mp_log_lock. */
+static DEFINE_SPINLOCK(mp_log_lock);
+static int mp_log_budget = MP_LOG_ALL_BURST;
+static unsigned long mp_log_refilled_at = INITIAL_JIFFIES;	/* jiffies */
+static unsigned int mp_log_missed;	/* lines */
+static unsigned long mp_log_missed_since, mp_log_missed_at;	/* jiffies; the first and last one */
+
+static void mp_log_missed_work(struct work_struct *work);
+static DECLARE_DELAYED_WORK(mp_log_missed_dwork, mp_log_missed_work);
 
 static bool mp_is_about_array(enum mp_event event)
 {
@@ -278,6 +296,64 @@ static void mp_print_line(const struct mp_conf *conf, const struct mp_log_line *
 		mp_print_condition_line(conf, line, who, paths > 1);
 }
 
+/* Whether the budget of all arrays has a line; if not, count the line. */
+static bool mp_may_print(void)
+{
+	unsigned long lines;
+	bool may;
+
+	spin_lock_irq(&mp_log_lock);
+	lines = (jiffies - mp_log_refilled_at) / MP_LOG_ALL_REFILL;
+	mp_log_refilled_at += lines * MP_LOG_ALL_REFILL;
+	mp_log_budget = min_t(unsigned long, mp_log_budget + min(lines, MP_LOG_ALL_BURST + 0UL),
+			      MP_LOG_ALL_BURST);
+	may = mp_log_budget > 0 && !mp_log_missed;
+	if (may) {
+		mp_log_budget--;
+	} else {
+		mp_log_missed_at = jiffies;
+		if (!mp_log_missed++) {
+			mp_log_missed_since = jiffies;
+			queue_delayed_work(system_long_wq, &mp_log_missed_dwork, MP_LOG_QUIET);
+		}
+	}
+	spin_unlock_irq(&mp_log_lock);
+	return may;
+}
+
+/* How many lines to report as not logged; 0: none, or later. */
+static unsigned int mp_take_missed_lines(bool now)
+{
+	unsigned int missed;
+	unsigned long due;
+
+	spin_lock_irq(&mp_log_lock);
+	missed = mp_log_missed;
+	due = mp_earlier(mp_log_missed_at + MP_LOG_QUIET, mp_log_missed_since + MP_LOG_SILENCE);
+	if (missed && !now && time_before(jiffies, due)) {
+		queue_delayed_work(system_long_wq, &mp_log_missed_dwork, due - jiffies);
+		missed = 0;
+	}
+	if (missed)
+		mp_log_missed = 0;
+	spin_unlock_irq(&mp_log_lock);
+	return missed;
+}
+
+static void mp_print_missed_lines(bool now)
+{
+	unsigned int missed = mp_take_missed_lines(now);
+
+	if (missed)
+		pr_warn("md/multipath: lines about paths not logged: %u; /proc/mdstat shows the paths of all arrays\n",
+			missed);
+}
+
+static void mp_log_missed_work(struct work_struct *work)
+{
+	mp_print_missed_lines(false);
+}
+
 static bool mp_take_line(struct mp_conf *conf, struct mp_log_line *line)
 {
 	struct mp_log *log = &conf->log;
@@ -324,10 +400,11 @@ static void mp_write_log(struct mp_conf *conf, bool now)
 	enum mp_state state;
 
 	while (mp_take_line(conf, &line))
-		mp_print_line(conf, &line);
+		if (mp_is_about_array(line.event) || mp_may_print())
+			mp_print_line(conf, &line);
 
 	missed = mp_take_missed(conf, now);
-	if (!missed)
+	if (!missed || !mp_may_print())
 		return;
 	state = READ_ONCE(conf->state);
 	if (state == MP_QUEUEING || state == MP_GIVEN_UP)
@@ -355,4 +432,10 @@ void mp_end_log(struct mp_conf *conf)
 {
 	cancel_delayed_work_sync(&conf->log.work);
 	mp_write_log(conf, true);
+}
+
+void mp_end_log_of_all(void)
+{
+	cancel_delayed_work_sync(&mp_log_missed_dwork);
+	mp_print_missed_lines(true);
 }

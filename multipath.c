@@ -7,13 +7,14 @@
  *
  *   this file     the personality: what md core calls, start and stop of an array
  *   sysfs.c       tunables, counters and the table of paths
- *   slots.c       the slots of an array, as structs in memory
- *   retry.c       failed and queued bios, and the retry thread
+ *   slots.c       the slots of an array and what paths need, as structs in memory
+ *   retry.c       failed and queued bios, and retry_work
  *   confirm.c     the checks of paths at rest
  *   probe.c       does a path work?
  *   stall.c       does a path respond?
  *   check.c       is a path at rest, and where does it lead?
  *   superblock.c  the superblock that a path reads
+ *   submit.c      bios and probes that retry_work submits
  *   io.c          the life of a bio on the submit and complete path
  *   queue.c       queued bios, and submitters that wait for room
  *   identity.c    which disk does a path lead to?
@@ -29,7 +30,7 @@
  *	|						       |
  *	| frozen, no path, no memory			       v
  *	v					     mp_end_io()
- *   queued <---- retry thread ----> another path	    |     |
+ *   queued <---- retry_work ----> another path	    |     |
  *			^   |			    |     `-> done
  *			|   `-- all failed: verify  |
  *			`---- failed <-- path error-'
@@ -62,7 +63,7 @@
  *   R6   io.c        The I/O path writes no cache line that all CPUs share.
  *   R7   io.c        md_account_bio() is not used: a bio does not pin active_io.
  *   R8   retry.c     Without a path, bios wait for at most no_path_retry seconds.
- *   R9   retry.c     The array's own thread retries bios, and never submits.
+ *   R9   submit.c    retry_work retries bios, and waits for no path.
  *   R10  path.c      The error handler and the completions run in any context.
  *   R11  probe.c     A path that failed by itself is probed and reinstated.
  *   R12  identity.c  A path leads to the array's disk when it is added or reinstated.
@@ -171,7 +172,7 @@ static void multipath_error(struct mddev *mddev, struct md_rdev *rdev)
 		WRITE_ONCE(path->superblock_errors, path->superblock_errors + 1);
 		spin_unlock_irqrestore(&conf->lock, flags);
 		/* pairs with mp_probe_suspect_paths() */
-		md_wakeup_thread(conf->retry_thread);
+		mp_wake_retry_work(conf);
 		return;
 	}
 	if (was_live && conf->nr_live <= 1) {
@@ -236,15 +237,13 @@ static int multipath_hot_add_disk(struct mddev *mddev, struct md_rdev *rdev)
 
 	if (!rdev->sectors)
 		rdev->sectors = bdev_nr_sectors(rdev->bdev) - rdev->data_offset;
-	err = mp_create_query(path, rdev->bdev) ?: mp_create_tracker(path, rdev->bdev);
-	if (err) {
-		mp_free_query(path);
+	err = mp_prepare_path(path, rdev->bdev);
+	if (err)
 		return err;
-	}
 	mp_cached_disk(rdev->bdev, &path->disk);
 	mp_fill_slot(conf, path, rdev, true, true);
 	mp_start_tracker(path);
-	schedule_work(&conf->uevent_work);
+	mp_send_uevents(conf);
 	/* Not every caller sets this.  md's thread is woken when the mutex is released. */
 	set_bit(MD_SB_CHANGE_DEVS, &mddev->sb_flags);
 	return 0;
@@ -318,7 +317,7 @@ static int multipath_hot_remove_disk(struct mddev *mddev, struct md_rdev *rdev)
 	synchronize_rcu();
 	mp_free_tracker(path);
 	mp_free_query(path);
-	schedule_work(&conf->uevent_work);
+	mp_send_uevents(conf);
 	/* A spare may take the slot.  Up to 6.6 md core does not check by itself. */
 	set_bit(MD_RECOVERY_NEEDED, &mddev->recovery);
 	return 0;
@@ -330,7 +329,6 @@ static void mp_free_conf(struct mp_conf *conf)
 
 	mp_for_each_path_made(path, conf)
 		mp_free_path(path);
-	mp_free_checker(conf->checker);
 	mp_exit_reserves(conf);
 	free_percpu(conf->last_slot);
 	kfree(conf);
@@ -350,9 +348,11 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	conf->stall_timeout = MP_STALL_TIMEOUT;
 	conf->io_timeout = MP_IO_TIMEOUT;
 	conf->check_interval = MP_CHECK_INTERVAL;
+	conf->used_at = jiffies;
+	mp_init_retry_work(conf);
 	INIT_DELAYED_WORK(&conf->stall_work, mp_stall_work);
 	INIT_DELAYED_WORK(&conf->slot_work, mp_slot_work);
-	INIT_WORK(&conf->uevent_work, mp_uevent_work);
+	INIT_DELAYED_WORK(&conf->uevent_work, mp_uevent_work);
 	mp_init_log(conf);
 	spin_lock_init(&conf->lock);
 	init_llist_head(&conf->failed);
@@ -365,8 +365,7 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 	INIT_LIST_HEAD(&conf->node);
 
 	conf->last_slot = alloc_percpu(u32);
-	conf->checker = mp_alloc_checker(mddev);
-	if (!conf->last_slot || !conf->checker)
+	if (!conf->last_slot)
 		goto out_free_conf;
 	if (mp_init_reserves(conf))
 		goto out_free_conf;
@@ -431,7 +430,7 @@ static int mp_collect_paths(struct mddev *mddev, struct mp_conf *conf)
 				mdname(mddev), rdev->bdev, rdev->raid_disk);
 			return -EINVAL;
 		}
-		err = mp_create_query(path, rdev->bdev) ?: mp_create_tracker(path, rdev->bdev);
+		err = mp_prepare_path(path, rdev->bdev);
 		if (err)
 			return err;
 		mp_cached_disk(rdev->bdev, &path->disk);
@@ -478,20 +477,14 @@ static int mp_set_limits(struct mddev *mddev)
 	return queue_limits_set(mddev->gendisk->queue, &lim);
 }
 
-/* md core stops mddev->thread if run() fails; the caller stops the retry thread. */
-static int mp_start_threads(struct mddev *mddev, struct mp_conf *conf)
+/* md core stops it if run() fails. */
+static int mp_start_md_thread(struct mddev *mddev)
 {
-	struct md_thread *thread;
+	struct md_thread *thread = md_register_thread(mp_md_thread, mddev, "multipath");
 
-	thread = md_register_thread(mp_md_thread, mddev, "multipath");
 	if (!thread)
 		return -ENOMEM;
 	rcu_assign_pointer(mddev->thread, thread);
-
-	thread = md_register_thread(mp_retry_thread, mddev, "mp_retry");
-	if (!thread)
-		return -ENOMEM;
-	rcu_assign_pointer(conf->retry_thread, thread);
 	return 0;
 }
 
@@ -530,19 +523,20 @@ static int multipath_run(struct mddev *mddev)
 	err = mp_set_limits(mddev);
 	if (err)
 		goto out_free_conf;
-	err = mp_start_threads(mddev, conf);
+	err = mp_start_md_thread(mddev);
 	if (err)
 		goto out_free_conf;
 	err = md_integrity_register(mddev);
 	if (err)
-		goto out_stop_thread;
+		goto out_free_conf;
 	err = sysfs_create_group(&mddev->kobj, &mp_attribute_group);
 	if (err)
-		goto out_stop_thread;
+		goto out_free_conf;
 
 	mutex_lock(&mp_arrays_lock);
 	list_add(&conf->node, &mp_arrays);
 	mutex_unlock(&mp_arrays_lock);
+	mp_start_retry_work(conf);
 	queue_delayed_work(system_long_wq, &conf->stall_work, 0);
 	mp_for_each_path(path, conf)
 		mp_start_tracker(path);
@@ -554,8 +548,6 @@ static int multipath_run(struct mddev *mddev)
 		mdname(mddev), conf->nr_live, conf->nr_paths);
 	return 0;
 
-out_stop_thread:
-	md_unregister_thread(mddev, &conf->retry_thread);
 out_free_conf:
 	mddev->private = NULL;
 	mp_free_conf(conf);
@@ -576,7 +568,7 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	struct mp_conf *conf = priv;
 	struct mp_path *path;
 
-	/* Nothing changes a tunable any more, or wakes the thread for a reboot. */
+	/* Nothing changes a tunable any more, or wakes retry_work for a reboot. */
 	sysfs_remove_group(&mddev->kobj, &mp_attribute_group);
 	mutex_lock(&mp_arrays_lock);
 	list_del(&conf->node);
@@ -585,7 +577,7 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	cancel_delayed_work_sync(&conf->slot_work);
 	/*
 	 * No access_work and no query uses the array after the grace period of mp_freeze(),
-	 * so none wakes the thread below.  This does not wait for their commands.
+	 * so none wakes retry_work below.  This does not wait for their commands.
 	 */
 	mp_for_each_path_made(path, conf) {
 		mp_detach_tracker(path);
@@ -593,10 +585,10 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	}
 	/* No bio and no probe is in flight any more, and none can be submitted. */
 	mp_freeze(conf);
-	/* It wakes the thread, too. */
+	/* It wakes retry_work, too. */
 	cancel_delayed_work_sync(&conf->stall_work);
 	/* Nothing else takes from the lists any more. */
-	md_unregister_thread(mddev, &conf->retry_thread);
+	mp_stop_retry_work(conf);
 	/* No bio is left. */
 	mp_move_to_failed(conf, &conf->to_verify);
 	mp_move_to_failed(conf, &conf->verifying);
@@ -604,7 +596,8 @@ static void multipath_free(struct mddev *mddev, void *priv)
 	mp_fail_waiting(conf);
 	/* The last completion may still be about to wake mp_freeze(). */
 	synchronize_rcu();
-	cancel_work_sync(&conf->uevent_work);
+	/* A path that has just been removed is hidden until its uevent. */
+	flush_delayed_work(&conf->uevent_work);
 	mp_end_log(conf);
 	/*
 	 * submit_work has nothing left to do; this waits until it has ended.  check_work and
@@ -797,12 +790,18 @@ static int __init multipath_init(void)
 	err = mp_create_access_workqueues();
 	if (err)
 		goto out_destroy_caches;
-	err = mp_create_checker_workqueue();
+	err = mp_create_check_workqueues();
 	if (err)
 		goto out_destroy_access_workqueues;
+	err = mp_create_submit_workqueues();
+	if (err)
+		goto out_destroy_check_workqueues;
+	err = mp_create_retry_workqueue();
+	if (err)
+		goto out_destroy_submit_workqueues;
 	err = register_reboot_notifier(&mp_reboot_notifier);
 	if (err)
-		goto out_destroy_checker_workqueue;
+		goto out_destroy_retry_workqueue;
 	err = register_md_submodule(&multipath_personality.head);
 	if (err) {
 		pr_err("md/multipath: another driver for level multipath is loaded: unload it first\n");
@@ -813,8 +812,12 @@ static int __init multipath_init(void)
 
 out_unregister_notifier:
 	unregister_reboot_notifier(&mp_reboot_notifier);
-out_destroy_checker_workqueue:
-	mp_destroy_checker_workqueue();
+out_destroy_retry_workqueue:
+	mp_destroy_retry_workqueue();
+out_destroy_submit_workqueues:
+	mp_destroy_submit_workqueues();
+out_destroy_check_workqueues:
+	mp_destroy_check_workqueues();
 out_destroy_access_workqueues:
 	mp_destroy_access_workqueues();
 out_destroy_caches:
@@ -826,9 +829,12 @@ static void __exit multipath_exit(void)
 {
 	unregister_md_submodule(&multipath_personality.head);
 	unregister_reboot_notifier(&mp_reboot_notifier);
-	mp_destroy_checker_workqueue();
+	mp_destroy_retry_workqueue();
+	mp_destroy_submit_workqueues();
+	mp_destroy_check_workqueues();
 	mp_destroy_access_workqueues();
 	mp_destroy_caches();
+	mp_end_log_of_all();
 }
 
 module_init(multipath_init);

@@ -77,7 +77,7 @@ static inline struct md_rdev *mp_sole_superblock_writer(struct mddev *mddev)
 #define MP_MAX_PATHS		64
 
 /* Records of each kind that an array keeps in reserve, so that I/O continues without memory. */
-#define MP_RESERVED_IOS		64
+#define MP_RESERVED_IOS		16
 
 /* What waits in an array at most: bios, and bytes of their data. */
 #define MP_MAX_QUEUED		4096
@@ -93,6 +93,12 @@ static inline struct md_rdev *mp_sole_superblock_writer(struct mddev *mddev)
 #define MP_MAX_CHECK_INTERVAL	3600
 #define MP_NO_PATH_RETRY	30
 #define MP_MAX_NO_PATH_RETRY	1000000
+
+/* The longest interval of stall_work, in jiffies: how long a device can be gone before it fails. */
+#define MP_MAX_STALL_INTERVAL	(5 * HZ)
+
+/* How long after its last I/O an array still counts as in use, in jiffies. */
+#define MP_USED_TIME		(MP_MAX_STALL_INTERVAL + HZ)
 
 /* How long a path stays suspect at most, in jiffies (R14). */
 #define MP_SUSPECT_LIMIT	(5 * HZ)
@@ -175,13 +181,13 @@ enum mp_class {
 };
 
 /*
- * A probe is one small read from a path.  The retry thread starts it, the path's submit_work
- * submits it, and its completion hands it back.  For a failed path that responds, the path's
+ * A probe is one small read from a path.  retry_work starts it, and its completion hands
+ * it back.  For a failed path that responds, the path's
  * query and check_work then check which disk the path leads to.  For a live path that could
  * not write the superblock, check_work checks whether the path reads it.
  */
 enum mp_probe_state {
-	MP_PROBE_IDLE,		/* the retry thread owns it */
+	MP_PROBE_IDLE,		/* retry_work owns it */
 	MP_PROBE_SENT,		/* a work item or the path's query owns it, or the lower driver */
 	MP_PROBE_OK,		/* back: the path works */
 	MP_PROBE_AMBIGUOUS,	/* back: this place of the disk cannot be read */
@@ -259,7 +265,7 @@ struct mp_path {
 	blk_status_t		last_error;	/* of a bio or a probe; any context */
 	u32			superblock_errors; /* lock; failed superblock writes; peeked */
 	/*
-	 * How many of them are decided on; peeked.  __mp_set_live() and the retry thread write
+	 * How many of them are decided on; peeked.  __mp_set_live() and retry_work write
 	 * it.  If one overwrites the other, a path is probed once more.
 	 */
 	u32			superblock_checked;
@@ -280,10 +286,11 @@ struct mp_path {
 	unsigned long		ios_seen;	/* bios that have completed; stall_work's */
 	unsigned long		rested_since;	/* jiffies; I/O, or a check; stall_work's */
 	bool			resting;	/* checked since its last I/O; stall_work's */
+	u8			rest_checks;	/* how many; stall_work's */
 	bool			idle;		/* no I/O since the last look or check; peeked */
-	bool			check_due;	/* stall_work sets, the retry thread takes */
+	bool			check_due;	/* stall_work sets, retry_work takes */
 	bool			confirm_due;	/* likewise; bios prefer it by now */
-	bool			awaited;	/* something waits; the retry thread's; peeked */
+	bool			awaited;	/* something waits; retry_work's; peeked */
 	unsigned long		probes;		/* that have ended; probe_state's owner; peeked */
 
 	/* The ALUA state of the path's target port (R14). */
@@ -296,13 +303,13 @@ struct mp_path {
 	bool			notified_live;	/* in the last uevent; uevent_work's */
 	char			removed[BDEVNAME_SIZE];	/* removed device to notify of; lock */
 
-	/* What the retry thread submits may block here, and only here (R9). */
-	struct workqueue_struct	*submit_wq;	/* fixed */
+	/* What retry_work submits waits for the lower driver here, and only here (R9). */
 	struct work_struct	submit_work;	/* mp_submit_work() */
-	struct llist_head	to_submit;	/* mp_io; the retry thread adds, the work takes */
+	struct llist_head	to_submit;	/* mp_io; retry_work adds, the work takes */
+	struct work_struct	probe_work;	/* mp_probe_work() */
 
 	enum mp_probe_state	probe_state;	/* the owner of those below; release, acquire */
-	bool			probe_to_submit;	/* the retry thread sets, the work clears */
+	bool			probe_to_submit;	/* retry_work submits it next */
 	bool			probe_to_reinstate;	/* the path has failed */
 	bool			probe_read_failed;	/* check whether it is inactive */
 	bool			probe_superblock;	/* check only its superblock */
@@ -314,7 +321,8 @@ struct mp_path {
 	u32			probe_errors;	/* mp_path::superblock_errors at that time */
 	unsigned int		probe_place;	/* which place of the disk it reads */
 	u8			probe_ticket;	/* for mp_put_path() */
-	struct page		*probe_page;
+	void			*probe_buffer;	/* fixed while there is an rdev */
+	unsigned int		probe_size;	/* of the buffer, in bytes: a block */
 	struct bio_vec		probe_vec;
 	struct bio		*probe;
 };
@@ -328,19 +336,11 @@ struct mp_query {
 	struct mp_path __rcu	*path;		/* NULL once the device is no path any more */
 	struct work_struct	work;		/* mp_query_work() */
 	struct scsi_device	*sdev;		/* fixed; referenced */
-	struct mp_checker	*checker;	/* fixed; referenced */
 	/* Owned as mp_path::probe is. */
 	struct mp_disk		known;		/* what the device was */
 	bool			read_failed;	/* query whether it is inactive */
 	bool			id_only;	/* for a path at rest (R17) */
 	struct mp_answer	answer;
-};
-
-/* The workqueue of an array for its queries, which may outlive the array. */
-struct mp_checker {
-	refcount_t		refs;		/* the array, and each of its queries */
-	struct workqueue_struct	*wq;		/* fixed; mp_query, check_work, mp_reference */
-	struct work_struct	end_work;	/* mp_end_checker() */
 };
 
 /* Who owns a struct mp_tracker. */
@@ -367,6 +367,7 @@ struct mp_tracker {
 	unsigned int		tries;		/* of the query */
 	int			result;		/* of the command */
 	unsigned long		completed_at;	/* jiffies */
+	unsigned long		changed_at;	/* jiffies; of the path's state; access_work's */
 	u32			live_generation; /* mp_path::live_generation at the command */
 	bool			decides;	/* the path was suspect when it was sent */
 };
@@ -423,10 +424,10 @@ struct mp_conf {
 	u32 __percpu		*last_slot;	/* chosen last on this CPU, by some policies */
 	struct mp_path		*paths[MP_MAX_PATHS];	/* by slot; once set, until free() */
 	struct mddev		*mddev;		/* fixed */
-	struct md_thread __rcu	*retry_thread;	/* set by run(), cleared by free() */
+	struct workqueue_struct	*retry_wq;	/* NULL: retry_work does not run; peeked */
 
 	mempool_t		ios[MP_KINDS];	/* the reserves of struct mp_io */
-	struct llist_head	failed;		/* mp_io; any context adds, the thread takes */
+	struct llist_head	failed;		/* mp_io; any context adds, retry_work takes */
 
 	spinlock_t		lock;		/* leaf; irq-safe */
 	unsigned int		freeze_depth;	/* lock; >0: no bio may go to a path; peeked */
@@ -446,20 +447,22 @@ struct mp_conf {
 	unsigned int		stall_timeout;	/* ms, 0: do not check; peeked */
 	unsigned int		io_timeout;	/* ms, 0: do not check; peeked */
 	unsigned int		check_interval;	/* seconds, 0: do not check; peeked */
+	struct work_struct	retry_work;	/* mp_retry_work() */
+	struct delayed_work	retry_later;	/* wakes retry_work; its own */
+	unsigned long		used_at;	/* jiffies; last look that saw I/O; peeked */
 	struct delayed_work	stall_work;	/* mp_stall_work() */
-	struct work_struct	uevent_work;	/* mp_uevent_work() */
+	struct delayed_work	uevent_work;	/* mp_uevent_work() */
 	struct mp_log		log;		/* lock */
 	struct delayed_work	slot_work;	/* mp_slot_work() */
 	bool			full_logged;	/* no slot is empty; reconfig_mutex */
-	struct mp_checker	*checker;	/* fixed */
-	bool			md_has_work;	/* any context sets, the retry thread takes */
-	/* Bios wait for the checks of all live paths.  The retry thread's. */
+	bool			md_has_work;	/* any context sets, retry_work takes */
+	/* Bios wait for the checks of all live paths.  retry_work's. */
 	bool			confirming;
 	unsigned long		confirming_since;	/* jiffies */
 	bool			sb_dirty;	/* a path has changed; as md_has_work; peeked */
 	bool			recovery_due;	/* md core may remove or add paths; likewise */
-	struct mp_path		*probe_request;	/* any context sets, the retry thread takes */
-	bool			probe_soon;	/* access_work sets, the retry thread takes */
+	struct mp_path		*probe_request;	/* any context sets, retry_work takes */
+	bool			probe_soon;	/* access_work sets, retry_work takes */
 	struct mp_path		*activated;	/* lock; the path activated last */
 	unsigned long		activated_at;	/* lock; jiffies */
 
@@ -468,7 +471,7 @@ struct mp_conf {
 	atomic64_t		requeues;	/* bios queued because no path worked */
 	atomic64_t		no_path_failures;	/* bios failed because no path worked */
 
-	/* Only the retry thread uses these. */
+	/* Only retry_work uses these. */
 	struct llist_head	to_verify;	/* mp_io that wait for the next verification */
 	struct llist_head	verifying;	/* mp_io that wait for verify_path's probe */
 	struct llist_head	paced;		/* mp_io that are retried once a second */
@@ -490,8 +493,8 @@ struct mp_conf {
 
 /*
  * The record of one bio in the driver's hands.  It has one owner at a time, so nothing in it
- * needs a lock.  The owner is the submitter, the lower driver, the list of failed bios, the
- * retry thread, or a path's submit_work.
+ * needs a lock.  The owner is the submitter, the lower driver, the list of failed bios,
+ * retry_work, or a path's submit_work.
  *
  * A plain bio is redirected and goes down itself; the record keeps its original fields.  Other
  * bios are cloned.  A bio with BIO_CHAIN would complete with its siblings and carry their
@@ -513,6 +516,8 @@ struct mp_io {
 	bool			accounted;	/* iostat was on when it began (R7) */
 	bool			reserved;	/* taken from the reserve, to be returned there */
 	bool			no_failfast;	/* sent without our failfast (R3) */
+	bool			no_wait;	/* sent with REQ_NOWAIT of ours (R9) */
+	bool			had_no_room;	/* its path was full: the next try waits (R9) */
 	bool			path_error;	/* its last error was a path error (R1) */
 	bool			second_round;	/* verified, and retried in another round (R1) */
 	blk_status_t		error;		/* what it ends with if no path does it */
@@ -679,6 +684,13 @@ static inline bool mp_is_over(unsigned long since, unsigned long period)
 	return jiffies - since >= period;
 }
 
+/* Whether an array has done I/O lately, or waits for a path: ALUA states matter at once (R14). */
+static inline bool mp_is_in_use(const struct mp_conf *conf)
+{
+	return READ_ONCE(conf->state) != MP_WORKING ||
+	       !mp_is_over(READ_ONCE(conf->used_at), MP_USED_TIME);
+}
+
 /* The earlier of two times, in jiffies. */
 static inline unsigned long mp_earlier(unsigned long a, unsigned long b)
 {
@@ -717,6 +729,9 @@ void mp_init_log(struct mp_conf *conf);
 /* Log what remains.  Nothing calls __mp_log() any more.  Sleeps. */
 void mp_end_log(struct mp_conf *conf);
 
+/* The same when no array is left.  Sleeps. */
+void mp_end_log_of_all(void);
+
 /* -------- path.c: the state of a path and of the array, slots, uevents -------- */
 
 /**
@@ -751,8 +766,8 @@ void mp_update_blocked(struct mp_conf *conf);
  *
  * The callers are here, in probe.c and in retry.c.
  *
- * Context: any; called with mp_conf::lock held.  The caller wakes the retry thread, unless it
- * is that thread.
+ * Context: any; called with mp_conf::lock held.  The caller wakes retry_work, unless it
+ * is retry_work.
  */
 void __mp_set_state(struct mp_conf *conf, enum mp_state state);
 
@@ -767,7 +782,7 @@ void __mp_set_state(struct mp_conf *conf, enum mp_state state);
 void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
 
 /**
- * mp_request_probe() - have the retry thread probe a path that may not work
+ * mp_request_probe() - have retry_work probe a path that may not work
  * @path: the path; a later request for another path replaces one that is pending
  *
  * Context: any.
@@ -898,7 +913,7 @@ struct mp_path *__mp_path_of(struct mp_conf *conf, const struct md_rdev *rdev);
  * @in_sync: whether I/O may go to the path from now on
  * @added: log that the path was added
  *
- * If no path worked before, the retry thread starts the queued bios.  With a new slot, the
+ * If no path worked before, retry_work starts the queued bios.  With a new slot, the
  * caller has md core write the superblock (R19).
  *
  * Context: process context; reconfig_mutex held.
@@ -926,11 +941,17 @@ struct mp_path *mp_find_slot(struct mp_conf *conf, const struct md_rdev *rdev);
  * mp_request_spares() - have md core add the spares, if there are any (R19)
  * @conf: the array
  *
- * Context: process context, while the retry thread runs.
+ * Context: process context, while retry_work runs.
  */
 void mp_request_spares(struct mp_conf *conf);
 
-/* mp_conf::uevent_work: send the uevents that are due.  Sleeps. */
+/* Run retry_work soon, unless it has been stopped.  Context: any. */
+void mp_wake_retry_work(struct mp_conf *conf);
+
+/* Send the uevents that are due, soon: paths that change at about the same time share one. */
+void mp_send_uevents(struct mp_conf *conf);
+
+/* mp_conf::uevent_work.  Sleeps. */
 void mp_uevent_work(struct work_struct *work);
 
 /* -------- policy.c: choosing a path -------- */
@@ -1027,6 +1048,17 @@ bool mp_is_inactive(struct scsi_device *sdev);
  */
 int mp_create_tracker(struct mp_path *path, struct block_device *bdev);
 
+/**
+ * mp_follow_access() - have the ALUA state of a path queried, because the array is in use
+ * @path: the path; does nothing unless a handler knows its state
+ * @delay: jiffies until the query, unless one is planned already
+ *
+ * From then on it is queried once a second, until the array is at rest.
+ *
+ * Context: any; in an RCU section in which the path has an rdev.
+ */
+void mp_follow_access(struct mp_path *path, unsigned long delay);
+
 /* Start to follow the ALUA state, if there is one.  The slot is filled; reconfig_mutex held. */
 void mp_start_tracker(struct mp_path *path);
 
@@ -1067,13 +1099,22 @@ void mp_detach_query(struct mp_path *path);
  */
 void mp_free_query(struct mp_path *path);
 
-/* Return NULL without memory.  No work item of the array is left when it is freed.  Sleep. */
-struct mp_checker *mp_alloc_checker(const struct mddev *mddev);
-void mp_free_checker(struct mp_checker *checker);
+/* Run a check_work or a query's work, which ends with mp_end_check().  Context: any. */
+void mp_queue_check(struct work_struct *work);
+void mp_end_check(void);
 
-/* For the checkers of all arrays.  Return 0 or -ENOMEM.  Sleep; the second one for queries. */
-int mp_create_checker_workqueue(void);
-void mp_destroy_checker_workqueue(void);
+/* Whether not too many checks are in flight already for one of a path at rest.  A snapshot. */
+bool mp_may_check_at_rest(void);
+
+/* Run a mp_reference::work.  Context: any. */
+void mp_queue_reference(struct work_struct *work);
+
+/* A query exists from now on, until mp_put_query() frees it. */
+void mp_count_query(void);
+
+/* Their workqueues.  Return 0 or -ENOMEM.  Sleep; the second one for queries. */
+int mp_create_check_workqueues(void);
+void mp_destroy_check_workqueues(void);
 
 /* -------- identity.c: which disk does a path lead to? -------- */
 
@@ -1178,7 +1219,7 @@ int mp_check_path(struct mddev *mddev, struct md_rdev *rdev);
 /* -------- queue.c: bios that no path can take now -------- */
 
 /**
- * mp_queue_bio() - keep a bio for the retry thread
+ * mp_queue_bio() - keep a bio for retry_work
  * @conf: the array
  * @bio: the bio; it fails instead if it cannot wait
  *
@@ -1193,7 +1234,7 @@ bool mp_queue_bio(struct mp_conf *conf, struct bio *bio);
  * mp_take_queued() - take the oldest queued bio
  * @conf: the array
  *
- * Context: the retry thread, or multipath_free() after that thread has stopped.
+ * Context: retry_work, or multipath_free() after that has stopped.
  *
  * Return: the bio; NULL if none is queued.
  */
@@ -1202,10 +1243,10 @@ struct bio *mp_take_queued(struct mp_conf *conf);
 /* Put @bio, which mp_take_queued() has returned, back to the front.  Context as above. */
 void mp_put_queued(struct mp_conf *conf, struct bio *bio);
 
-/* A failed bio begins to wait for the retry thread.  Context: any; its path is still taken. */
+/* A failed bio begins to wait for retry_work.  Context: any; its path is still taken. */
 void mp_count_failed(struct mp_io *io);
 
-/* A failed bio does not wait any longer: it is submitted or ended next.  The retry thread's. */
+/* A failed bio does not wait any longer: it is submitted or ended next.  retry_work's. */
 void mp_uncount_failed(struct mp_io *io);
 
 /* Wake the submitters that wait for room, if they need not wait any longer (R5). */
@@ -1277,11 +1318,8 @@ enum mp_class mp_classify(blk_status_t status, blk_opf_t opf);
  */
 void mp_finish(struct mp_io *io, blk_status_t status);
 
-/* Have the path's submit_work submit @io, whose path is taken.  For the retry thread (R9). */
-void mp_submit_by_work(struct mp_io *io);
-
-/* mp_path::submit_work: submit the path's probe and what is in to_submit.  May block. */
-void mp_submit_work(struct work_struct *work);
+/* Submit a bio to the path that was taken for it.  Context: may sleep, if REQ_NOWAIT is not set. */
+void mp_submit(struct mp_io *io);
 
 /**
  * mp_begin() - allocate a bio's record and take a path for it
@@ -1313,7 +1351,7 @@ bool multipath_make_request(struct mddev *mddev, struct bio *bio);
  * mp_take_retry_path() - take a path for a failed bio
  * @io: its record
  *
- * Context: the retry thread.  May set no_failfast, for the last try of the round (R3).
+ * Context: retry_work.  May set no_failfast, for the last try of the round (R3).
  *
  * Return: the path, counted with @io's ticket; the caller sets io->path.  NULL if the round is
  * over; ERR_PTR(-EBUSY) if bios have to wait.
@@ -1338,6 +1376,35 @@ void mp_unfreeze(struct mp_conf *conf);
 int mp_create_caches(void);
 void mp_destroy_caches(void);
 
+/* -------- submit.c: bios and probes that retry_work submits -------- */
+
+/**
+ * mp_submit_retry() - send a bio to the path that was taken for it (R9)
+ * @io: its record
+ *
+ * If the path has no room for it, it is back in mp_conf::failed, at once or later, and the next
+ * try waits for room.
+ *
+ * Context: retry_work.
+ */
+void mp_submit_retry(struct mp_io *io);
+
+/* Submit the probes that are due.  retry_work's, outside of RCU sections. */
+void mp_submit_probes(struct mp_conf *conf);
+
+/* Submit a path's probe, which may wait for the lower driver.  Context: any. */
+void mp_submit_probe_by_work(struct mp_path *path);
+
+/* mp_path::submit_work: submit what is in to_submit.  May wait. */
+void mp_submit_work(struct work_struct *work);
+
+/* mp_path::probe_work: submit the path's probe.  May wait. */
+void mp_probe_work(struct work_struct *work);
+
+/* The workqueues of all submit_works and probe_works.  Return 0 or -ENOMEM.  Sleep. */
+int mp_create_submit_workqueues(void);
+void mp_destroy_submit_workqueues(void);
+
 /* -------- superblock.c: the superblock that a path reads -------- */
 
 /**
@@ -1352,7 +1419,7 @@ void mp_destroy_caches(void);
  */
 enum mp_probe_state mp_check_superblock(struct mp_path *path);
 
-/* A path works that could not write the superblock (R18).  The retry thread's, under RCU. */
+/* A path works that could not write the superblock (R18).  retry_work's, under RCU. */
 void mp_log_refused_superblock(struct mp_conf *conf, const struct mp_path *path,
 			       struct md_rdev *rdev);
 
@@ -1389,8 +1456,10 @@ void mp_leave_out_copies(struct mddev *mddev);
  * @total: its counters
  *
  * Context: stall_work, in an RCU section.
+ *
+ * Return: whether it has had I/O since the last look.
  */
-void mp_update_rest(struct mp_path *path, const struct md_rdev *rdev,
+bool mp_update_rest(struct mp_path *path, const struct md_rdev *rdev,
 		    const struct mp_tally *total);
 
 /* Whether a check of a path at rest is in flight.  A snapshot. */
@@ -1417,13 +1486,13 @@ static inline unsigned long mp_checks_in_flight(const struct mp_path *path)
 	return mp_is_being_checked(path) && READ_ONCE(path->probe_check) != MP_CHECK_ID;
 }
 
-/* Whether the probe that has ended checked a path at rest.  The retry thread's. */
+/* Whether the probe that has ended checked a path at rest.  retry_work's. */
 static inline bool mp_was_at_rest(const struct mp_path *path)
 {
 	return path->probe_check > MP_CHECK_ID_FIRST;
 }
 
-/* The path works, with this result: end the wait for it.  The retry thread's, under RCU. */
+/* The path works, with this result: end the wait for it.  retry_work's, under RCU. */
 void mp_mark_confirmed(struct mp_path *path, enum mp_probe_state result);
 
 /* -------- stall.c: does a path respond? -------- */
@@ -1436,16 +1505,8 @@ void mp_stall_work(struct work_struct *work);
 /* mp_path::check_work: check which disk a path that responds leads to.  Sleeps. */
 void mp_check_work(struct work_struct *work);
 
-/**
- * mp_create_query() - prepare to query a device that becomes a path
- * @path: its slot, still empty
- * @bdev: the device; if it is no SCSI device, nothing is done
- *
- * Context: sleeps; reconfig_mutex held.
- *
- * Return: 0 or -ENOMEM.
- */
-int mp_create_query(struct mp_path *path, struct block_device *bdev);
+/* mp_query::work: query a path's device before check_work.  Sleeps. */
+void mp_query_work(struct work_struct *work);
 
 /**
  * mp_start_probe() - read one place of a path's disk
@@ -1455,7 +1516,7 @@ int mp_create_query(struct mp_path *path, struct block_device *bdev);
  *
  * The result arrives through mp_handle_probe().
  *
- * Context: the retry thread.
+ * Context: retry_work.
  *
  * Return: false if the path is gone or not in that state, the array is frozen, or an earlier
  * probe is still in flight.
@@ -1467,7 +1528,7 @@ bool mp_start_probe(struct mp_path *path, unsigned int place, bool to_reinstate)
  * @conf: the array
  * @last: the rdev of the path that does not work; NULL: none may be used, see mp_choose_path()
  *
- * Context: the retry thread.
+ * Context: retry_work.
  *
  * Return: false if another live path is active or @last is no longer live; with NULL, if a
  * path may be used.
@@ -1476,7 +1537,7 @@ bool mp_enter_no_path(struct mp_conf *conf, const struct md_rdev *last);
 
 /*
  * While no live path works: probe each failed path once.  If none can be reinstated, no path
- * works (R8, R11).  The retry thread's.
+ * works (R8, R11).  retry_work's.
  */
 void mp_search(struct mp_conf *conf);
 
@@ -1485,7 +1546,7 @@ void mp_search(struct mp_conf *conf);
  * @conf: the array
  * @path: the path
  *
- * Context: the retry thread.
+ * Context: retry_work.
  *
  * Return: the result; MP_PROBE_IDLE if there is none yet, or if the probe goes on to another
  * place.
@@ -1499,14 +1560,14 @@ enum mp_probe_state mp_handle_probe(struct mp_conf *conf, struct mp_path *path);
  *
  * The result arrives through mp_handle_probe().
  *
- * Context: the retry thread, in an RCU section.
+ * Context: retry_work, in an RCU section.
  */
 void mp_start_check_at_rest(struct mp_path *path, bool confirms);
 
 /* Fail the path that did not work as the last one, now that another path works. */
 void mp_fail_down_path(struct mp_conf *conf);
 
-/* While no path works: probe all live paths, if they are due (R11).  The retry thread's. */
+/* While no path works: probe all live paths, if they are due (R11).  retry_work's. */
 void mp_probe_live_paths(struct mp_conf *conf);
 
 /* The earlier of @until and the time of the next probe, in jiffies. */
@@ -1515,45 +1576,52 @@ unsigned long mp_next_probe(const struct mp_conf *conf, unsigned long until);
 /* In how many ms a failed path is to be probed, 0 during a probe; -1 if it is not to be probed. */
 int mp_probe_left(const struct mp_path *path);
 
-/* Probe the failed paths that are due (R11).  The retry thread's. */
+/* Probe the failed paths that are due (R11).  retry_work's. */
 void mp_probe_failed_paths(struct mp_conf *conf);
 
-/* Probe the live paths that could not write the superblock (R18).  The retry thread's. */
+/* Probe the live paths that could not write the superblock (R18).  retry_work's. */
 void mp_probe_suspect_paths(struct mp_conf *conf);
 
 /* -------- confirm.c: the checks of paths at rest (R17) -------- */
 
-/* Check the live paths at rest that are due.  The retry thread's. */
+/* Check the live paths at rest that are due.  retry_work's. */
 void mp_check_paths_at_rest(struct mp_conf *conf);
 
-/* Bios or the superblock wait: check the live paths that are not confirmed.  The retry thread's. */
+/* Bios or the superblock wait: check the live paths that are not confirmed.  retry_work's. */
 void mp_confirm_paths(struct mp_conf *conf);
 
 /**
  * mp_end_confirmation() - have md core write the superblock, if that is due
  * @conf: the array
  *
- * Context: the retry thread.
+ * Context: retry_work.
  *
  * Return: false if something has to wait until all live paths are confirmed.
  */
 bool mp_end_confirmation(struct mp_conf *conf);
 
-/* -------- retry.c: failed and queued bios, and the retry thread -------- */
+/* -------- retry.c: failed and queued bios, and retry_work -------- */
 
 /**
  * mp_fail_waiting() - end all failed and queued bios with an I/O error
  * @conf: the array
  *
- * Context: the retry thread, or multipath_free() after that thread has stopped.
+ * Context: retry_work, or multipath_free() after that has stopped.
  */
 void mp_fail_waiting(struct mp_conf *conf);
 
-/* Move all of @list, one of the retry thread's own, to mp_conf::failed.  Context as above. */
+/* Move all of @list, one of retry_work's own, to mp_conf::failed.  Context as above. */
 void mp_move_to_failed(struct mp_conf *conf, struct llist_head *list);
 
-/* mp_conf::retry_thread (R9). */
-void mp_retry_thread(struct md_thread *thread);
+void mp_init_retry_work(struct mp_conf *conf);
+
+/* From here on mp_wake_retry_work() runs retry_work, and from there on no longer.  Stop sleeps. */
+void mp_start_retry_work(struct mp_conf *conf);
+void mp_stop_retry_work(struct mp_conf *conf);
+
+/* The workqueue of all retry_works.  Return 0 or -ENOMEM.  Sleep. */
+int mp_create_retry_workqueue(void);
+void mp_destroy_retry_workqueue(void);
 
 /**
  * mp_set_no_path_retry() - set how long bios wait for a path
@@ -1564,10 +1632,21 @@ void mp_retry_thread(struct md_thread *thread);
  */
 void mp_set_no_path_retry(struct mp_conf *conf, int seconds);
 
-/* -------- slots.c: the slots of an array, as structs in memory -------- */
+/* -------- slots.c: the slots of an array and what paths need, as structs in memory -------- */
 
 /* Free a slot, which nothing uses any more.  Sleeps. */
 void mp_free_path(struct mp_path *path);
+
+/**
+ * mp_prepare_path() - allocate what a device needs as a path
+ * @path: its slot, still empty
+ * @bdev: the device
+ *
+ * Context: sleeps; reconfig_mutex held.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int mp_prepare_path(struct mp_path *path, struct block_device *bdev);
 
 /* mp_conf::slot_work: make the slot that mp_find_slot() lacks.  Sleeps, and allocates. */
 void mp_slot_work(struct work_struct *work);
@@ -1581,8 +1660,7 @@ void mp_slot_work(struct work_struct *work);
  * array stops, because it may still be in use.
  *
  * Context: sleeps; reconfig_mutex held.  Since 6.7 md core has suspended the array if the
- * administrator sets the number, and set noio for its allocations; only the rescuer of a
- * workqueue is allocated without that.
+ * administrator sets the number, and set noio for its allocations.
  *
  * Return: 0; -ENOMEM, and the number of slots is unchanged.
  */

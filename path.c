@@ -49,6 +49,27 @@
 #define MP_MIN_HOLD		(2UL * HZ)
 #define MP_MAX_HOLD		(300UL * HZ)
 
+/* How long a uevent waits for other paths that change, in jiffies, and its room for names. */
+#define MP_UEVENT_DELAY		(HZ / 20 + 1)
+#define MP_UEVENT_NAMES		256
+
+/* In an RCU section, so that mp_stop_retry_work() can wait for those who may still queue it. */
+void mp_wake_retry_work(struct mp_conf *conf)
+{
+	struct workqueue_struct *wq;
+
+	rcu_read_lock();
+	wq = READ_ONCE(conf->retry_wq);		/* pairs with mp_stop_retry_work() */
+	if (wq)
+		queue_work(wq, &conf->retry_work);
+	rcu_read_unlock();
+}
+
+void mp_send_uevents(struct mp_conf *conf)
+{
+	schedule_delayed_work(&conf->uevent_work, MP_UEVENT_DELAY);
+}
+
 void __mp_count_paths(struct mp_conf *conf)
 {
 	struct mp_path *path;
@@ -110,7 +131,7 @@ void __mp_set_state(struct mp_conf *conf, enum mp_state state)
 		/* The array has found a path in time, so its bios go on as if it had been live. */
 		if (conf->state != MP_SEARCHING)
 			WRITE_ONCE(conf->round, conf->round + 1);	/* pairs with mp_retry() */
-		schedule_work(&conf->uevent_work);		/* uevents that waited for a path */
+		mp_send_uevents(conf);	/* those that waited for a path */
 	} else if (conf->state == MP_WORKING) {
 		conf->down_since = jiffies;
 	}
@@ -210,7 +231,7 @@ void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason 
 void mp_request_probe(struct mp_path *path)
 {
 	WRITE_ONCE(path->conf->probe_request, path);	/* pairs with mp_start_verify() */
-	md_wakeup_thread(path->conf->retry_thread);
+	mp_wake_retry_work(path->conf);
 }
 
 struct mp_tally mp_total(const struct mp_path *path)
@@ -246,7 +267,7 @@ long mp_in_flight(const struct mp_path *path)
 }
 
 /*
- * The retry thread wakes md's thread: see mp_wake_md().  Removal is requested only if there is
+ * retry_work wakes md's thread: see mp_wake_md().  Removal is requested only if there is
  * a path to remove, because md core suspends the array to handle it.
  */
 void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev)
@@ -257,12 +278,12 @@ void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev)
 	if (rdev->sysfs_state)
 		sysfs_notify_dirent(rdev->sysfs_state);
 	md_new_event();
-	schedule_work(&conf->uevent_work);
+	mp_send_uevents(conf);
 	/*
-	 * The retry thread may be about to verify with this path, and it schedules the next
+	 * retry_work may be about to verify with this path, and it schedules the next
 	 * probe.
 	 */
-	md_wakeup_thread(conf->retry_thread);
+	mp_wake_retry_work(conf);
 }
 
 /* Not through md_error(): that is how mdadm --fail arrives, see multipath_error(). */
@@ -367,7 +388,7 @@ void mp_set_inactive(struct mp_path *path, bool decided)
 
 	if (was && !inactive && READ_ONCE(conf->state) != MP_WORKING) {
 		WRITE_ONCE(conf->probe_soon, true);	/* pairs with mp_probe_live_paths() */
-		md_wakeup_thread(conf->retry_thread);
+		mp_wake_retry_work(conf);
 	}
 }
 
@@ -498,7 +519,7 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rd
 	if (added)
 		__mp_log(conf, path, MP_LOG_ADDED, 0);
 	spin_unlock_irq(&conf->lock);
-	md_wakeup_thread(conf->retry_thread);
+	mp_wake_retry_work(conf);
 }
 
 /*
@@ -575,17 +596,17 @@ void mp_request_spares(struct mp_conf *conf)
 	if (!mp_has_spare(conf->mddev))
 		return;
 	WRITE_ONCE(conf->recovery_due, true);	/* pairs with mp_end_confirmation() */
-	md_wakeup_thread(conf->retry_thread);
+	mp_wake_retry_work(conf);
 }
 
-static void mp_send_uevent(struct mp_conf *conf, const char *event, const char *name)
+static void mp_send_uevent(struct mp_conf *conf, const char *event, const char *names)
 {
 	char action[sizeof("MD_ACTION=PATH_REINSTATED")];
-	char path[BDEVNAME_SIZE + sizeof("MD_PATH=")], valid[32];
-	char *env[] = { action, path, valid, NULL };
+	char paths[MP_UEVENT_NAMES + sizeof("MD_PATH=")], valid[32];
+	char *env[] = { action, paths, valid, NULL };
 
 	snprintf(action, sizeof(action), "MD_ACTION=%s", event);
-	snprintf(path, sizeof(path), "MD_PATH=%s", name);
+	snprintf(paths, sizeof(paths), "MD_PATH=%s", names);
 	snprintf(valid, sizeof(valid), "MD_NR_VALID_PATHS=%u", READ_ONCE(conf->nr_live));
 	kobject_uevent_env(&disk_to_dev(conf->mddev->gendisk)->kobj, KOBJ_CHANGE, env);
 }
@@ -603,42 +624,68 @@ static void mp_notify_removed(struct mp_conf *conf, struct mp_path *path)
 	path->removed[0] = '\0';
 	spin_unlock_irq(&conf->lock);
 
-	if (name[0])
-		mp_send_uevent(conf, "PATH_REMOVED", name);
+	if (!name[0])
+		return;
+	/* Another path may be in the slot by now. */
+	path->notified_live = false;
+	mp_send_uevent(conf, "PATH_REMOVED", name);
 }
 
 /*
- * Send one change uevent of the array for each path that went live, failed or was removed
- * since the last uevent.  Without it, mdadm --monitor notices only at its next poll.  No
- * uevent is sent while no path works, because its receivers read the array and would block.
- * A work item, since uevents sleep and allocate; it never runs concurrently with itself.
+ * Notify of all paths that went live since the last uevent, or that failed.  Returns true if their
+ * names have no room in one uevent, and the others need another one.
+ */
+static bool mp_notify_changed(struct mp_conf *conf, bool live)
+{
+	char names[MP_UEVENT_NAMES] = "", name[BDEVNAME_SIZE];
+	struct mp_path *path;
+	bool more = false;
+	int length = 0;
+
+	rcu_read_lock();
+	mp_for_each_path(path, conf) {
+		struct md_rdev *rdev = rcu_dereference(path->rdev);
+
+		if (!rdev) {
+			path->notified_live = false;
+			continue;
+		}
+		if (mp_rdev_live(rdev) != live || path->notified_live == live)
+			continue;
+		snprintf(name, sizeof(name), "%pg", rdev->bdev);
+		more = length + strlen(name) + 2 > sizeof(names);
+		if (more)
+			break;
+		length += scnprintf(names + length, sizeof(names) - length, "%s%s",
+				    length ? " " : "", name);
+		path->notified_live = live;
+	}
+	rcu_read_unlock();
+
+	if (length)
+		mp_send_uevent(conf, live ? "PATH_REINSTATED" : "PATH_FAILED", names);
+	return more;
+}
+
+/*
+ * Send change uevents of the array for the paths that went live, failed or were removed since
+ * the last one.  Without them, mdadm --monitor notices only at its next poll.  No uevent is sent
+ * while no path works, because its receivers read the array and would block.  A work item, since
+ * uevents sleep and allocate; it never runs concurrently with itself.
  */
 void mp_uevent_work(struct work_struct *work)
 {
-	struct mp_conf *conf = container_of(work, struct mp_conf, uevent_work);
+	struct mp_conf *conf = container_of(work, struct mp_conf, uevent_work.work);
 	struct mp_path *path;
 
+	/* __mp_set_state() queues this work again. */
+	if (READ_ONCE(conf->state) != MP_WORKING)
+		return;
 	/* The slot may be gone, too. */
-	if (READ_ONCE(conf->state) == MP_WORKING)
-		mp_for_each_path_made(path, conf)
-			mp_notify_removed(conf, path);
-	mp_for_each_path(path, conf) {
-		char name[BDEVNAME_SIZE];
-		struct md_rdev *rdev;
-		bool live;
-
-		/* __mp_set_state() queues this work again. */
-		if (READ_ONCE(conf->state) != MP_WORKING)
-			return;
-		rcu_read_lock();
-		rdev = rcu_dereference(path->rdev);
-		live = rdev && mp_rdev_live(rdev);
-		if (rdev)
-			snprintf(name, sizeof(name), "%pg", rdev->bdev);
-		rcu_read_unlock();
-
-		if (rdev && live != path->notified_live)
-			mp_send_uevent(conf, live ? "PATH_REINSTATED" : "PATH_FAILED", name);
-		path->notified_live = live;
-	}
+	mp_for_each_path_made(path, conf)
+		mp_notify_removed(conf, path);
+	while (mp_notify_changed(conf, false))
+		;
+	while (mp_notify_changed(conf, true))
+		;
 }

@@ -2,13 +2,13 @@
 /*
  * Does a path work?
  *
- * The retry thread starts a probe, a small read with all failfast flags; the path's
- * submit_work submits it.  If the first block cannot be read, the next place is tried: a
+ * retry_work starts a probe, a small read with all failfast flags, and submits it as it
+ * submits bios (R9).  If the first block cannot be read, the next place is tried: a
  * bad sector is not a broken path.  If the path is known not to work, only the next probe
  * reads that place, because the kernel logs each read that fails, and no flag of a bio
  * prevents that.  A failed path that responds, and any path that responds while none works,
  * is then checked: does it lead to the same disk?  mp_query_work() queries a SCSI device, and
- * mp_check_work() compares.  The result goes back to the retry thread.  The checks of paths at
+ * mp_check_work() compares.  The result goes back to retry_work.  The checks of paths at
  * rest go the same way, but need less (R17, check.c).
  *
  * R11. A path that failed by itself keeps its slot and is probed.  It is reinstated when it
@@ -43,7 +43,6 @@
 
 #include <linux/blkdev.h>
 #include <linux/sched/mm.h>
-#include <linux/slab.h>
 #include "md.h"
 #include "multipath.h"
 
@@ -108,7 +107,7 @@ static sector_t mp_probe_sector(struct mp_path *path, unsigned int place)
 	return rdev->data_offset + round_down(at[place], block);
 }
 
-/* Hand a probe back.  Any context.  The retry thread may reuse the probe after the store. */
+/* Hand a probe back.  Any context.  retry_work may reuse the probe after the store. */
 static void mp_return_probe(struct mp_path *path, enum mp_probe_state result)
 {
 	struct mp_conf *conf = path->conf;
@@ -118,11 +117,25 @@ static void mp_return_probe(struct mp_path *path, enum mp_probe_state result)
 	/* Before it counts as ended, or it looks like I/O; pairs with mp_has_io() */
 	smp_wmb();
 	smp_store_release(&path->probe_state, result);	/* pairs with mp_handle_probe() */
-	md_wakeup_thread(conf->retry_thread);
+	mp_wake_retry_work(conf);
 	rcu_read_lock();
 	mp_put_path(conf, path, ticket);
 	wake_up(&conf->drained);	/* for multipath_hot_remove_disk() */
 	rcu_read_unlock();
+}
+
+/* The path is taken, and its probe_place is set. */
+static void mp_init_probe(struct mp_path *path, bio_end_io_t *end_io)
+{
+	struct block_device *bdev = mp_rdev(path)->bdev;
+	struct bio *probe = path->probe;
+
+	bio_init(probe, bdev, &path->probe_vec, 1, REQ_OP_READ | REQ_FAILFAST_MASK);
+	__bio_add_page(probe, virt_to_page(path->probe_buffer), path->probe_size,
+		       offset_in_page(path->probe_buffer));
+	probe->bi_iter.bi_sector = mp_probe_sector(path, path->probe_place);
+	probe->bi_end_io = end_io;
+	probe->bi_private = path;
 }
 
 static void mp_probe_end(struct bio *bio)
@@ -130,6 +143,14 @@ static void mp_probe_end(struct bio *bio)
 	struct mp_path *path = bio->bi_private;
 	enum mp_probe_state result;
 
+	/* The path had no room for a probe that does not wait (R9). */
+	if (bio->bi_opf & REQ_NOWAIT &&
+	    (bio->bi_status == BLK_STS_AGAIN || bio->bi_status == BLK_STS_NOTSUPP)) {
+		bio_uninit(bio);
+		mp_init_probe(path, mp_probe_end);
+		mp_submit_probe_by_work(path);
+		return;
+	}
 	switch (bio->bi_status ? mp_classify(bio->bi_status, bio->bi_opf) : MP_FINAL) {
 	case MP_FINAL:
 	case MP_REFUSED:
@@ -166,7 +187,7 @@ static enum mp_probe_state mp_check_responding_path(struct mp_path *path)
 
 /*
  * Queries and reads of the superblock can take long, so they are not part of submit_work
- * (R9).  They allocate from the memory reserves, and the checker has a rescuer: this path may
+ * (R9).  They allocate from the memory reserves, and their workqueue has a rescuer: this path may
  * be the one that is needed to free memory.
  */
 void mp_check_work(struct work_struct *work)
@@ -194,6 +215,7 @@ void mp_check_work(struct work_struct *work)
 	if (result == MP_PROBE_SAME_DISK && path->probe_superblock)
 		result = MP_PROBE_SUPERBLOCK;
 	memalloc_noreclaim_restore(flags);
+	mp_end_check();
 	mp_return_probe(path, result);
 }
 
@@ -203,11 +225,11 @@ static void mp_hand_over_query(struct mp_path *path)
 	struct mp_conf *conf = path->conf;
 
 	if (mp_take_for_probe(path, path->probe_to_reinstate)) {
-		queue_work(conf->checker->wq, &path->check_work);
+		mp_queue_check(&path->check_work);
 		return;
 	}
 	smp_store_release(&path->probe_state, MP_PROBE_VOID);	/* pairs with mp_handle_probe() */
-	md_wakeup_thread(conf->retry_thread);
+	mp_wake_retry_work(conf);
 }
 
 /*
@@ -224,8 +246,7 @@ static void mp_hand_over_query(struct mp_path *path)
  *			after a grace period the query uses neither the path nor the array.
  *	The probe	(probe_state and what it protects) is the query's until it has ended.
  *			If the path has been removed, mp_free_query() ends it instead.
- *	The workqueue	outlives the array: the query has a reference on the checker.
- *	This module	rmmod waits for the checkers: mp_destroy_checker_workqueue().
+ *	This module	rmmod waits for the queries: mp_destroy_check_workqueues().
  *
  *	CPU0 --stop			CPU1 this work		CPU2 lower driver
  *					sends a command		hangs
@@ -237,7 +258,7 @@ static void mp_hand_over_query(struct mp_path *path)
  *					releases the device
  *					frees the query
  */
-static void mp_query_work(struct work_struct *work)
+void mp_query_work(struct work_struct *work)
 {
 	struct mp_query *query = container_of(work, struct mp_query, work);
 	unsigned int flags = memalloc_noreclaim_save();
@@ -253,28 +274,8 @@ static void mp_query_work(struct work_struct *work)
 		mp_hand_over_query(path);
 	rcu_read_unlock();
 	memalloc_noreclaim_restore(flags);
+	mp_end_check();
 	mp_put_query(query);
-}
-
-int mp_create_query(struct mp_path *path, struct block_device *bdev)
-{
-	struct scsi_device *sdev = mp_scsi_device(bdev);
-	struct mp_query *query;
-
-	if (!sdev)
-		return 0;
-	query = kzalloc(sizeof(*query), GFP_KERNEL);
-	if (!query)
-		return -ENOMEM;
-	refcount_set(&query->refs, 1);
-	RCU_INIT_POINTER(query->path, path);
-	INIT_WORK(&query->work, mp_query_work);
-	query->checker = path->conf->checker;
-	refcount_inc(&query->checker->refs);
-	mp_get_scsi_device(sdev);
-	query->sdev = sdev;
-	path->query = query;
-	return 0;
 }
 
 static void mp_mark_sent(struct mp_path *path, enum mp_check check)
@@ -291,7 +292,7 @@ static void mp_start_check_work(struct mp_path *path, enum mp_check check)
 	if (!mp_take_for_probe(path, path->probe_to_reinstate))
 		return;
 	mp_mark_sent(path, check);
-	queue_work(path->conf->checker->wq, &path->check_work);
+	mp_queue_check(&path->check_work);
 }
 
 /*
@@ -314,7 +315,7 @@ static void mp_start_query_work(struct mp_path *path, struct mp_query *query, en
 	query->id_only = check != MP_CHECK_NONE;
 	mp_mark_sent(path, check);
 	refcount_inc(&query->refs);
-	queue_work(path->conf->checker->wq, &query->work);
+	mp_queue_check(&query->work);
 }
 
 /*
@@ -336,25 +337,16 @@ static void mp_start_check(struct mp_path *path, bool read_failed)
 static bool mp_start_read(struct mp_path *path, unsigned int place, bool to_reinstate,
 			  enum mp_check check)
 {
-	struct block_device *bdev;
-
 	if (READ_ONCE(path->probe_state) != MP_PROBE_IDLE || !mp_take_for_probe(path, to_reinstate))
 		return false;
 
-	bdev = mp_rdev(path)->bdev;
-	bio_init(path->probe, bdev, &path->probe_vec, 1, REQ_OP_READ | REQ_FAILFAST_MASK);
-	__bio_add_page(path->probe, path->probe_page,
-		       min_t(unsigned int, bdev_logical_block_size(bdev), PAGE_SIZE), 0);
-	path->probe->bi_iter.bi_sector = mp_probe_sector(path, place);
-	path->probe->bi_end_io = mp_probe_end;
-	path->probe->bi_private = path;
 	path->probe_place = place;
+	mp_init_probe(path, mp_probe_end);
 	path->probe_to_reinstate = to_reinstate;
 	path->probe_generation = READ_ONCE(path->live_generation);
 	path->probe_errors = READ_ONCE(path->superblock_errors);
 	mp_mark_sent(path, check);
-	path->probe_to_submit = true;	/* queue_work() makes it visible to the work */
-	queue_work(path->submit_wq, &path->submit_work);
+	path->probe_to_submit = true;
 	return true;
 }
 
@@ -759,8 +751,8 @@ static bool mp_request_removal(struct mp_path *path)
 }
 
 /*
- * Whether a failed path may be reinstated and has no probe in flight, whose end wakes the
- * thread.
+ * Whether a failed path may be reinstated and has no probe in flight, whose end wakes
+ * retry_work.
  */
 static bool mp_wants_probe(const struct mp_path *path)
 {
@@ -797,7 +789,7 @@ static void mp_probe_failed_path(struct mp_path *path)
 	bool searching = READ_ONCE(conf->state) == MP_SEARCHING;
 
 	/*
-	 * Set this even if the probe cannot be started: the thread must not try again at
+	 * Set this even if the probe cannot be started: retry_work must not try again at
 	 * once.
 	 */
 	spin_lock_irq(&conf->lock);
@@ -821,7 +813,7 @@ void mp_probe_failed_paths(struct mp_conf *conf)
 
 /*
  * A probe that cannot start leaves the path suspect: the end of the freeze, or of the probe
- * in flight, wakes the thread.  An inactive path is not suspect any more (R14).  While no path
+ * in flight, wakes retry_work.  An inactive path is not suspect any more (R14).  While no path
  * works, mp_probe_live_paths() probes all of them.
  */
 void mp_probe_suspect_paths(struct mp_conf *conf)
@@ -843,7 +835,7 @@ void mp_probe_suspect_paths(struct mp_conf *conf)
 }
 
 /*
- * When a step of a probe ends, this thread starts the next step, another place or the check
+ * When a step of a probe ends, retry_work starts the next step, another place or the check
  * of the disk, before it comes here.
  */
 static bool mp_any_reinstate_probe(const struct mp_conf *conf)
@@ -868,7 +860,7 @@ static void mp_end_search(struct mp_conf *conf)
 }
 
 /*
- * No probe can start while the array is frozen; the thread is woken when that ends.  A freeze
+ * No probe can start while the array is frozen; retry_work is woken when that ends.  A freeze
  * makes the results of probes void, so after it the search begins again:
  *
  *	CPU0 mp_freeze()		CPU1 a query ends	CPU2 here

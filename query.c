@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Queries of SCSI devices, and their workqueues, as structs in memory
+ * Queries of SCSI devices, as structs in memory, and the workqueues that checks run on
  *
- * mp_query_work() in probe.c explains the life of a query.  Query and workqueue may outlive the
- * path and the array.
+ * mp_query_work() in probe.c explains the life of a query, which may outlive the path and the
+ * array.
  */
 
 #include <linux/slab.h>
@@ -11,67 +11,69 @@
 #include "multipath.h"
 
 /*
- * Ends the checkers.  The last reference may be a query's, which runs on the workqueue that
- * goes.
+ * Checks and queries of all arrays, and the reads over another path that some checks wait for.
+ * Some wait up to a lower driver's timeout.  If memory is too short for another kworker, the
+ * rescuer runs them one after the other.
  */
-static struct workqueue_struct *mp_checker_wq;
+static struct workqueue_struct *mp_check_wq, *mp_reference_wq;
 
-/* The checkers that exist, for mp_destroy_checker_workqueue(). */
-static atomic_t mp_checkers = ATOMIC_INIT(0);
-static DECLARE_WAIT_QUEUE_HEAD(mp_no_checkers);
+/*
+ * The checks and queries that are queued or run.  A workqueue runs up to WQ_MAX_ACTIVE at a time.
+ * If a controller hangs, those of paths at rest leave half of that to those that bios wait for.
+ */
+static atomic_t mp_checks = ATOMIC_INIT(0);
 
-/* No query is left, so this only waits until the last work item has returned. */
-static void mp_end_checker(struct work_struct *work)
+/* The queries that exist, for mp_destroy_check_workqueue(). */
+static atomic_t mp_queries = ATOMIC_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(mp_no_queries);
+
+void mp_queue_check(struct work_struct *work)
 {
-	struct mp_checker *checker = container_of(work, struct mp_checker, end_work);
-
-	destroy_workqueue(checker->wq);
-	kfree(checker);
-	if (atomic_dec_and_test(&mp_checkers))
-		wake_up(&mp_no_checkers);
+	atomic_inc(&mp_checks);
+	queue_work(mp_check_wq, work);
 }
 
-static void mp_put_checker(struct mp_checker *checker)
+void mp_end_check(void)
 {
-	if (refcount_dec_and_test(&checker->refs))
-		queue_work(mp_checker_wq, &checker->end_work);
+	atomic_dec(&mp_checks);
 }
 
-struct mp_checker *mp_alloc_checker(const struct mddev *mddev)
+bool mp_may_check_at_rest(void)
 {
-	struct mp_checker *checker = kzalloc(sizeof(*checker), GFP_KERNEL);
-
-	if (!checker)
-		return NULL;
-	refcount_set(&checker->refs, 1);
-	INIT_WORK(&checker->end_work, mp_end_checker);
-	checker->wq = alloc_workqueue("%s_check", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
-				      mdname((struct mddev *)mddev));
-	if (!checker->wq) {
-		kfree(checker);
-		return NULL;
-	}
-	atomic_inc(&mp_checkers);
-	return checker;
+	return atomic_read(&mp_checks) < WQ_MAX_ACTIVE / 2;
 }
 
-void mp_free_checker(struct mp_checker *checker)
+void mp_queue_reference(struct work_struct *work)
 {
-	if (checker)
-		mp_put_checker(checker);
+	queue_work(mp_reference_wq, work);
 }
 
-int mp_create_checker_workqueue(void)
+int mp_create_check_workqueues(void)
 {
-	mp_checker_wq = alloc_workqueue("mp_checker", WQ_UNBOUND, 0);
-	return mp_checker_wq ? 0 : -ENOMEM;
+	mp_check_wq = alloc_workqueue("mp_check", WQ_UNBOUND | WQ_MEM_RECLAIM, WQ_MAX_ACTIVE);
+	mp_reference_wq = alloc_workqueue("mp_reference", WQ_UNBOUND | WQ_MEM_RECLAIM, WQ_MAX_ACTIVE);
+	if (mp_check_wq && mp_reference_wq)
+		return 0;
+	mp_destroy_check_workqueues();
+	return -ENOMEM;
 }
 
-/* No array is left, but a query may still hang.  This is no hung task, so the wait is idle. */
-void mp_destroy_checker_workqueue(void)
+/*
+ * No array is left, but a query may still hang.  This is no hung task, so the wait is idle.  Then
+ * this only waits until the last work item has returned.
+ */
+void mp_destroy_check_workqueues(void)
 {
-	wait_event_idle(mp_no_checkers, !atomic_read(&mp_checkers));
-	destroy_workqueue(mp_checker_wq);
+	wait_event_idle(mp_no_queries, !atomic_read(&mp_queries));
+	if (mp_check_wq)
+		destroy_workqueue(mp_check_wq);
+	if (mp_reference_wq)
+		destroy_workqueue(mp_reference_wq);
+}
+
+void mp_count_query(void)
+{
+	atomic_inc(&mp_queries);
 }
 
 void mp_put_query(struct mp_query *query)
@@ -79,8 +81,9 @@ void mp_put_query(struct mp_query *query)
 	if (!refcount_dec_and_test(&query->refs))
 		return;
 	mp_put_scsi_device(query->sdev);
-	mp_put_checker(query->checker);
 	kfree(query);
+	if (atomic_dec_and_test(&mp_queries))
+		wake_up(&mp_no_queries);
 }
 
 void mp_detach_query(struct mp_path *path)
@@ -101,6 +104,6 @@ void mp_free_query(struct mp_path *path)
 	if (READ_ONCE(path->probe_state) == MP_PROBE_SENT) {
 		/* as mp_hand_over_query() */
 		smp_store_release(&path->probe_state, MP_PROBE_VOID);
-		md_wakeup_thread(path->conf->retry_thread);
+		mp_wake_retry_work(path->conf);
 	}
 }

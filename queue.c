@@ -3,7 +3,7 @@
  * Queued bios: master bios that have no record yet, because no path works, the array is
  * frozen, or there is no memory for a record
  *
- *    multipath_make_request() --mp_queue_bio()--> queued --mp_take_queued()--> retry thread
+ *    multipath_make_request() --mp_queue_bio()--> queued --mp_take_queued()--> retry_work
  *               ^                    |
  *               |                    | full
  *               |                    v
@@ -74,9 +74,9 @@ static long mp_failed_bytes(const struct mp_io *io)
  * Failed bios count towards what may wait, because submission goes on until the array knows
  * that its last path does not work, and as long as a path works for probes alone.
  *
- * The retry thread may clear blocked just after it was seen here; the next failed bio sets
- * it again.  Or blocked is set here just after the retry thread has looked.  Then
- * mp_retry_later(), which calls this, wakes the thread once more, and it looks again.
+ * retry_work may clear blocked just after it was seen here; the next failed bio sets
+ * it again.  Or blocked is set here just after retry_work has looked.  Then
+ * mp_hand_over(), which calls this, wakes it once more, and it looks again.
  */
 void mp_count_failed(struct mp_io *io)
 {
@@ -105,10 +105,10 @@ static bool mp_may_submit_again(const struct mp_conf *conf)
  * Wait, in make_request, until the queue has room.
  *
  * md core kills active_io when it begins to suspend the array, and nothing wakes us for
- * that.  The retry thread looks for it while the queue is full, so that one task polls and
+ * that.  retry_work looks for it while the queue is full, so that one task polls and
  * not each submitter.  The last bio that fills the queue wakes it.
  *
- *	CPU0 mddev_suspend()		CPU1 here		CPU2 retry thread
+ *	CPU0 mddev_suspend()		CPU1 here		CPU2 retry_work
  *					active_io taken
  *					full: sleeps
  *	kills active_io
@@ -141,7 +141,7 @@ void mp_wake_submitters(struct mp_conf *conf)
 }
 
 /*
- * Memory reclaim does not wait, because the retry thread or a new path may need memory.  It
+ * Memory reclaim does not wait, because retry_work or a new path may need memory.  It
  * writes pages that exist already, so their number is limited.
  */
 static bool mp_has_to_wait_for_room(const struct mp_conf *conf)
@@ -206,10 +206,10 @@ bool mp_queue_bio(struct mp_conf *conf, struct bio *bio)
 	}
 	if (waits_for_path && status != BLK_STS_AGAIN)
 		atomic64_inc(status ? &conf->no_path_failures : &conf->requeues);
-	/* The thread is woken only once the bio is on the list. */
+	/* retry_work is woken only once the bio is on the list. */
 	if (status)
 		mp_fail_unqueued(bio, status);
 	else
-		md_wakeup_thread(conf->retry_thread);
+		mp_wake_retry_work(conf);
 	return true;
 }

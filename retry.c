@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Failed and queued bios, and the retry thread
+ * Failed and queued bios, and retry_work
  *
  *    failed --mp_retry()--> another path
  *      ^  |
@@ -35,25 +35,24 @@
  * mp_freeze() waits only for bios in flight.  When the queue is full, submitters wait in
  * the same way (R5).  Only the deadline, no_path_retry = 0,
  * multipath_free() and a reboot fail waiting bios.
- *
- * R9. The array's own thread retries failed bios.  md's thread does not, because it writes
- * superblocks, and can wait for the lower driver's timeout on the very path that failed.
- * The retry thread never submits, because submission can block; each path's submit_work
- * does that, with a rescuer of its own.  Retries allocate only integrity data and crypt
- * contexts.
  */
 
 #include <linux/blkdev.h>
 #include "md.h"
 #include "multipath.h"
 
-/* Longer than any delay that the retry thread plans. */
+static struct workqueue_struct *mp_retry_wq;
+
+/* How many retry_works run at a time at least, if as many arrays have something to do. */
+#define MP_MIN_RETRIES		4U
+
+/* Longer than any delay that retry_work plans. */
 #define MP_LONG			(MAX_JIFFY_OFFSET / 2)
 
-/* How often the retry thread tries again while bios wait for memory. */
+/* How often retry_work tries again while bios wait for memory. */
 #define MP_POLL			(HZ / 50 + 1)
 
-/* How often the retry thread checks for a suspension by md core while the queue is full. */
+/* How often retry_work checks for a suspension by md core while the queue is full. */
 #define MP_SUSPEND_POLL		(HZ / 20 + 1)
 
 /*
@@ -81,10 +80,11 @@ static bool mp_is_overdue(const struct mp_io *io)
 	       (seconds > 0 && mp_is_over(io->failed_since, (unsigned long)seconds * HZ));
 }
 
+/* A bio that has only found no room (R9) has no error yet, but did not succeed either. */
 static void mp_end_failed(struct mp_io *io, blk_status_t status)
 {
 	mp_uncount_failed(io);
-	mp_finish(io, status);
+	mp_finish(io, status ?: BLK_STS_IOERR);
 }
 
 /*
@@ -97,7 +97,7 @@ static bool mp_retry(struct mp_io *io)
 	struct mp_path *path;
 
 	if (io->round != READ_ONCE(conf->round)) {	/* pairs with __mp_set_state() */
-		if (mp_is_overdue(io)) {
+		if (io->error && mp_is_overdue(io)) {
 			mp_end_failed(io, io->error);
 			return true;
 		}
@@ -117,11 +117,10 @@ static bool mp_retry(struct mp_io *io)
 		mp_put_path(conf, path, io->ticket);
 		return false;
 	}
-	/* R5: submit_work can wait. */
-	mp_lower_bio(io)->bi_opf &= ~REQ_NOWAIT;
+	mp_lower_bio(io)->bi_opf &= ~REQ_NOWAIT;	/* R5 */
 	io->path = path;
 	mp_uncount_failed(io);
-	mp_submit_by_work(io);
+	mp_submit_retry(io);
 	return true;
 }
 
@@ -154,7 +153,7 @@ static bool mp_start_queued(struct mp_conf *conf)
 			mp_put_queued(conf, bio);
 			return false;
 		}
-		mp_submit_by_work(io);
+		mp_submit_retry(io);
 		cond_resched();
 	}
 	return true;
@@ -227,7 +226,7 @@ static struct mp_path *mp_find_verify_path(struct mp_conf *conf, struct mp_path 
 
 /*
  * Start a verification (R1) if one is needed.  It cannot start while the array is frozen,
- * or while all live paths have a probe in flight.  The thread is woken when that ends.
+ * or while all live paths have a probe in flight.  retry_work is woken when that ends.
  */
 static void mp_start_verify(struct mp_conf *conf)
 {
@@ -361,7 +360,7 @@ static void mp_release_paced(struct mp_conf *conf)
 	mp_move_to_failed(conf, &conf->paced);
 }
 
-/* The time until the thread has to run although nothing wakes it, in jiffies. */
+/* The time until retry_work has to run although nothing wakes it, in jiffies. */
 static unsigned long mp_next_wakeup(const struct mp_conf *conf)
 {
 	enum mp_state state = READ_ONCE(conf->state);
@@ -384,7 +383,7 @@ static unsigned long mp_next_wakeup(const struct mp_conf *conf)
 
 /*
  * Wake mddev->thread by releasing reconfig_mutex.  md_wakeup_thread() is not safe here:
- * when the array stops, md core of 6.1 frees that thread while this one still runs.  If
+ * when the array stops, md core of 6.1 frees that thread while this work still runs.  If
  * another task holds the mutex, it wakes md's thread on release, or is stopping the array.
  */
 static void mp_wake_md(struct mp_conf *conf)
@@ -397,16 +396,18 @@ static void mp_wake_md(struct mp_conf *conf)
 }
 
 /*
- * Each event that creates work for the thread wakes it.  Two events are not announced, so
- * the thread polls: memory becomes free, while a bio waits for it; and md core begins to
+ * Each event that gives retry_work something to do wakes it.  Two events are not announced, so
+ * it polls: memory becomes free, while a bio waits for it; and md core begins to
  * suspend the array, while submitters wait for room (R5).  It also polls while something
  * waits for the check of a path (R17).
  */
-void mp_retry_thread(struct md_thread *thread)
+static void mp_retry_work(struct work_struct *work)
 {
-	struct mp_conf *conf = thread->mddev->private;
+	struct mp_conf *conf = container_of(work, struct mp_conf, retry_work);
 	bool all = true, confirmed;
+	unsigned long next;
 	struct mp_path *path;
+	struct blk_plug plug;
 
 	mp_cancel_verify(conf);
 	mp_for_each_path(path, conf)
@@ -424,8 +425,10 @@ void mp_retry_thread(struct md_thread *thread)
 		mp_wait_for_path(conf);
 	} else if (!READ_ONCE(conf->halted)) {
 		mp_release_paced(conf);
+		blk_start_plug(&plug);
 		all = mp_retry_failed(conf);
 		all &= mp_start_queued(conf);
+		blk_finish_plug(&plug);
 		all &= confirmed;
 		mp_start_verify(conf);
 		mp_check_paths_at_rest(conf);
@@ -434,10 +437,61 @@ void mp_retry_thread(struct md_thread *thread)
 		else
 			mp_confirm_paths(conf);
 	}
+	mp_submit_probes(conf);
 	if (READ_ONCE(conf->blocked) && !mp_is_crowded(conf))
 		mp_update_blocked(conf);
 	mp_wake_submitters(conf);
-	thread->timeout = all ? mp_next_wakeup(conf) : MP_POLL;
+	next = all ? mp_next_wakeup(conf) : MP_POLL;
+	if (next != MAX_SCHEDULE_TIMEOUT)
+		mod_delayed_work(mp_retry_wq, &conf->retry_later, next);
+}
+
+static void mp_retry_later_work(struct work_struct *work)
+{
+	mp_wake_retry_work(container_of(work, struct mp_conf, retry_later.work));
+}
+
+void mp_init_retry_work(struct mp_conf *conf)
+{
+	INIT_WORK(&conf->retry_work, mp_retry_work);
+	INIT_DELAYED_WORK(&conf->retry_later, mp_retry_later_work);
+}
+
+void mp_start_retry_work(struct mp_conf *conf)
+{
+	WRITE_ONCE(conf->retry_wq, mp_retry_wq);
+	mp_wake_retry_work(conf);
+}
+
+/*
+ * After the grace period nobody queues it any more:
+ *
+ *	CPU0 here			CPU1 mp_wake_retry_work()
+ *					reads retry_wq
+ *	retry_wq = NULL
+ *	synchronize_rcu()
+ *	  waits for CPU1		queues the work
+ *	cancels it
+ */
+void mp_stop_retry_work(struct mp_conf *conf)
+{
+	WRITE_ONCE(conf->retry_wq, NULL);
+	synchronize_rcu();
+	cancel_work_sync(&conf->retry_work);
+	cancel_delayed_work_sync(&conf->retry_later);
+}
+
+/* They run on any CPU, and no more of them at a time than is useful. */
+int mp_create_retry_workqueue(void)
+{
+	mp_retry_wq = alloc_workqueue("mp_retry", WQ_UNBOUND | WQ_MEM_RECLAIM,
+				      max(MP_MIN_RETRIES, num_possible_cpus()));
+	return mp_retry_wq ? 0 : -ENOMEM;
+}
+
+void mp_destroy_retry_workqueue(void)
+{
+	destroy_workqueue(mp_retry_wq);
 }
 
 void mp_set_no_path_retry(struct mp_conf *conf, int seconds)
@@ -447,5 +501,5 @@ void mp_set_no_path_retry(struct mp_conf *conf, int seconds)
 	if (conf->state == MP_GIVEN_UP && !mp_deadline_is_over(conf))
 		__mp_set_state(conf, MP_QUEUEING);
 	spin_unlock_irq(&conf->lock);
-	md_wakeup_thread(conf->retry_thread);
+	mp_wake_retry_work(conf);
 }

@@ -13,9 +13,9 @@
  * and some refuse I/O over the other one.  The kernel's handler, scsi_dh_alua, queries the
  * states of all ports and keeps them in each scsi_device.  But it does so only if it is
  * attached, and only when a command returns the unit attention for changed states.  A path
- * without I/O never sees that.  So mp_access_work() has the handler attached and
- * sends each path a TEST UNIT READY once a second.  The sense data also shows that a path
- * is alive but inactive.
+ * without I/O never sees that.  So mp_access_work() has the handler attached and sends each
+ * path a TEST UNIT READY.  The sense data also shows that a path is alive but inactive.  While
+ * the array is in use, that is once a second; at rest, it is every second check of R17.
  *
  * A path that is suspect is not used while another path works.  That ends after
  * MP_SUSPECT_LIMIT at the latest: a path that could not be queried in that time has failed,
@@ -38,7 +38,7 @@
 #include "md.h"
 #include "multipath.h"
 
-/* How often a path's ALUA state is queried, in jiffies. */
+/* How often a path's ALUA state is queried while the array is in use, in jiffies. */
 #define MP_ACCESS_INTERVAL	HZ
 
 /* The handler knows a changed state after this time, in ms. */
@@ -441,6 +441,14 @@ static void mp_run_tracker_later(struct mp_tracker *tracker, unsigned long delay
 		mp_put_tracker(tracker);
 }
 
+void mp_follow_access(struct mp_path *path, unsigned long delay)
+{
+	struct mp_tracker *tracker = rcu_dereference(path->tracker);
+
+	if (tracker && READ_ONCE(path->has_access))
+		mp_run_tracker_later(tracker, delay);
+}
+
 /*
  * Have the handler query the state, once, as after a rescan of the device.  By itself it
  * does so only when a command returns the unit attention that states have changed: the query
@@ -471,6 +479,7 @@ static void mp_attach_work(struct work_struct *work)
 		symbol_put(scsi_dh_attach);
 	}
 	tracker->attach_at = jiffies + MP_ATTACH_INTERVAL;
+	tracker->changed_at = jiffies;
 	smp_store_release(&tracker->state, MP_TRACKER_IDLE);	/* pairs with mp_access_work() */
 	mp_run_tracker(tracker, 0);
 	mp_put_tracker(tracker);
@@ -579,6 +588,16 @@ static bool mp_set_access(struct mp_path *path, unsigned long access)
 	return changed;
 }
 
+/* A state has changed, so those of other paths may have changed too. */
+static void mp_query_all_states(struct mp_conf *conf)
+{
+	struct mp_path *path;
+
+	mp_for_each_path(path, conf)
+		if (rcu_access_pointer(path->rdev))	/* pairs with mp_free_tracker() */
+			mp_query_access_soon(path);
+}
+
 /*
  * Act on the result of a query: demerits, or a negative error.  @decides: the path was
  * suspect when the query was sent.  It does not fail if it is inactive, or if its state has
@@ -586,10 +605,11 @@ static bool mp_set_access(struct mp_path *path, unsigned long access)
  */
 static void mp_apply_access(struct mp_path *path, struct md_rdev *rdev, long result, bool decides)
 {
-	bool explained = false;
+	bool changed = result >= 0 && mp_set_access(path, result);
+	bool explained = changed || (result > 0 && result & BIT(MP_INACTIVE));
 
-	if (result >= 0)
-		explained = mp_set_access(path, result) || (result & BIT(MP_INACTIVE));
+	if (changed)
+		mp_query_all_states(path->conf);
 
 	if (result == -ENODEV || is_rdev_broken(rdev)) {
 		mp_decide_on_suspect(path, rdev, false);
@@ -604,12 +624,14 @@ static void mp_apply_access(struct mp_path *path, struct md_rdev *rdev, long res
 	}
 }
 
-/* When the path is to be queried next, in jiffies. */
-static unsigned long mp_next_query(const struct mp_path *path, long result)
+/* In how many jiffies the path is to be queried next; -1 if stall_work says when. */
+static long mp_next_query(const struct mp_tracker *tracker, const struct mp_path *path, long result)
 {
-	if (!READ_ONCE(path->suspect_reason))
+	if (READ_ONCE(path->suspect_reason))
+		return result < 0 ? MP_SUSPECT_RETRY : 0;
+	if (mp_is_in_use(path->conf) || !mp_is_over(tracker->changed_at, MP_USED_TIME))
 		return MP_ACCESS_INTERVAL;
-	return result < 0 ? MP_SUSPECT_RETRY : 0;
+	return -1;
 }
 
 /* The rdev, if the tracker's path is live.  In an RCU section. */
@@ -626,7 +648,7 @@ static struct md_rdev *mp_tracked_rdev(const struct mp_tracker *tracker, struct 
 static void mp_handle_result(struct mp_tracker *tracker, long result)
 {
 	bool activate = false, live = false;
-	unsigned long next = 0;
+	long next = 0;
 	struct md_rdev *rdev;
 	struct mp_path *path;
 
@@ -634,8 +656,10 @@ static void mp_handle_result(struct mp_tracker *tracker, long result)
 	rdev = mp_tracked_rdev(tracker, &path);
 	/* pairs with __mp_set_live() */
 	if (rdev && READ_ONCE(path->live_generation) == tracker->live_generation) {
+		if (result >= 0 && result != path->access)
+			tracker->changed_at = jiffies;
 		mp_apply_access(path, rdev, result, tracker->decides);
-		next = mp_next_query(path, result);
+		next = mp_next_query(tracker, path, result);
 		activate = result > 0 && (result & BIT(MP_INACTIVE)) &&
 			   READ_ONCE(path->conf->state) != MP_WORKING && mp_may_activate(path);
 	}
@@ -646,7 +670,7 @@ static void mp_handle_result(struct mp_tracker *tracker, long result)
 		mp_activate(tracker->sdev);
 	tracker->tries = 0;
 	/* mp_reinstate_path() starts with a failed path again. */
-	if (live)
+	if (live && next >= 0)
 		mp_run_tracker_later(tracker, next);
 }
 
@@ -661,6 +685,8 @@ static void mp_start_query(struct mp_tracker *tracker)
 	rdev = mp_tracked_rdev(tracker, &path);
 	if (path) {
 		WRITE_ONCE(path->has_access, has_handler);	/* pairs with mp_set_suspect() */
+		if (tracker->live_generation != READ_ONCE(path->live_generation))
+			tracker->changed_at = jiffies;
 		tracker->live_generation = READ_ONCE(path->live_generation);
 		tracker->decides = READ_ONCE(path->suspect_reason);	/* likewise */
 	}
@@ -733,14 +759,15 @@ static void mp_release_scsi_device(struct mp_tracker *tracker)
  *	Who runs it	mp_access_wq is the only workqueue that it is ever queued on, so it
  *			does not run concurrently with itself.  mp_create_tracker()'s caller
  *			starts it, and then it runs itself every second while the path is
- *			live.  mp_query_access_soon(), mp_query_end() and mp_attach_work()
- *			run it earlier.  Nobody cancels it.
+ *			live and the array in use.  stall_work runs it when the array is in
+ *			use again, and for a check at rest.  mp_query_access_soon(),
+ *			mp_query_end() and mp_attach_work() run it earlier.  Nobody cancels it.
  *	References	The path, a queued access_work or attach_work, and a command have one
  *			each.  The last one to go frees the tracker.
  *	The path	is used only in an RCU section, if tracker->path is not NULL.  When
  *			the path is removed or the array stops, mp_detach_tracker() clears
  *			that, and after a grace period nothing of the tracker uses the path,
- *			its rdev or the array, nor does it wake a thread.  A command that
+ *			its rdev or the array, nor does it wake retry_work.  A command that
  *			hangs uses the tracker alone.
  *	The device	The tracker refers to it, and to its driver's module.  The run that
  *			mp_free_tracker() starts releases both.  If the tracker is busy then,
@@ -797,6 +824,7 @@ int mp_create_tracker(struct mp_path *path, struct block_device *bdev)
 	INIT_WORK(&tracker->attach_work, mp_attach_work);
 	tracker->state = MP_TRACKER_IDLE;
 	tracker->attach_at = jiffies;
+	tracker->changed_at = jiffies;
 	mp_get_scsi_device(sdev);
 	tracker->sdev = sdev;
 	atomic_inc(&mp_trackers);
@@ -823,7 +851,8 @@ void mp_detach_tracker(struct mp_path *path)
 
 /*
  * Nobody runs the tracker any more but its own command and attach_work: whoever calls
- * mp_query_access_soon() is in an RCU section with an rdev, and there is none.
+ * mp_query_access_soon() or mp_follow_access() has seen an rdev in the same RCU section, and there
+ * is none.
  */
 void mp_free_tracker(struct mp_path *path)
 {

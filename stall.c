@@ -37,8 +37,8 @@
 /* How often stall_work checks a path within the shorter timeout. */
 #define MP_STALL_CHECKS		4
 
-/* The longest interval of stall_work: how long a device can be gone before its path fails. */
-#define MP_MAX_STALL_INTERVAL	(5 * HZ)
+/* How much longer the time between two looks is while the array is at rest. */
+#define MP_REST_FACTOR		3
 
 struct mp_abort {
 	const struct mp_path	*path;
@@ -169,7 +169,7 @@ static void mp_set_stalled(struct mp_path *path, const struct md_rdev *rdev, uns
 
 	set_bit(MP_STALLED, &path->demerits);	/* pairs with mp_rank() */
 	/* A path may no longer be held down. */
-	md_wakeup_thread(path->conf->retry_thread);
+	mp_wake_retry_work(path->conf);
 	trace_path_stalled(disk_devt(mddev->gendisk), rdev->bdev->bd_dev, silent);
 	if (mp_rdev_live(rdev))
 		mp_log(path->conf, path, MP_LOG_STALLED, silent);
@@ -282,6 +282,11 @@ static void mp_check_path_responds(struct mp_path *path, struct md_rdev *rdev,
 		path->silent_since = jiffies;
 		path->alone_since = jiffies;
 	}
+	/* Its bios are not its own to complete: they wait for a kworker (R9). */
+	if (work_busy(&path->submit_work) == WORK_BUSY_PENDING) {
+		path->silent_since = jiffies;
+		path->alone_since = jiffies;
+	}
 	if (mp_rdev_live(rdev) && mp_has_only_check(path, total)) {
 		mp_check_rest_responds(path, rdev);
 		return;
@@ -319,11 +324,46 @@ static unsigned long mp_stall_interval(const struct mp_conf *conf)
 	return min(timeout / MP_STALL_CHECKS + 1, MP_MAX_STALL_INTERVAL);
 }
 
+/*
+ * When to look again, in jiffies.  An array at rest has fewer looks, because nothing is stalled
+ * without I/O, but one for each check that becomes due.
+ */
+static unsigned long mp_next_look(const struct mp_conf *conf)
+{
+	unsigned long interval = mp_stall_interval(conf), rest = mp_check_interval(conf);
+	unsigned long now = jiffies, until;
+	struct mp_path *path;
+
+	if (mp_is_in_use(conf))
+		return interval;
+	until = now + min(interval * MP_REST_FACTOR, MP_MAX_STALL_INTERVAL);
+	mp_for_each_path(path, conf) {
+		if (mp_is_being_checked(path))
+			return interval;
+		if (rest && rcu_access_pointer(path->rdev))
+			until = mp_earlier(until, path->rested_since + rest);
+	}
+	return time_after(until, now) ? until - now : 1;
+}
+
+/* A path has I/O.  Its array may have been at rest, and other states may have changed since. */
+static void mp_note_use(struct mp_conf *conf)
+{
+	unsigned long delay = mp_is_in_use(conf) ? HZ : 0;
+	struct mp_path *path;
+
+	WRITE_ONCE(conf->used_at, jiffies);
+	mp_for_each_path(path, conf)
+		if (rcu_access_pointer(path->rdev))	/* pairs with mp_free_tracker() */
+			mp_follow_access(path, delay);
+}
+
 void mp_stall_work(struct work_struct *work)
 {
 	struct mp_conf *conf = container_of(work, struct mp_conf, stall_work.work);
 	struct mp_tally total;
 	struct mp_path *path;
+	bool used = false;
 
 	rcu_read_lock();
 	mp_for_each_path(path, conf) {
@@ -335,9 +375,11 @@ void mp_stall_work(struct work_struct *work)
 		mp_check_path_responds(path, rdev, &total);
 		if (is_rdev_broken(rdev))
 			mp_fail_path(path, rdev, MP_GONE);
-		else
-			mp_update_rest(path, rdev, &total);
+		else if (mp_update_rest(path, rdev, &total))
+			used |= mp_rdev_live(rdev);
 	}
+	if (used)
+		mp_note_use(conf);
 	rcu_read_unlock();
-	queue_delayed_work(system_long_wq, &conf->stall_work, mp_stall_interval(conf));
+	queue_delayed_work(system_long_wq, &conf->stall_work, mp_next_look(conf));
 }

@@ -168,7 +168,7 @@ static bool mp_read_reference(struct mp_conf *conf, const struct mp_path *path, 
 		return false;
 	if (mp_take_reference(conf, path, reference)) {
 		refcount_inc(&reference->refs);
-		queue_work(conf->checker->wq, &reference->work);
+		mp_queue_reference(&reference->work);
 		valid = wait_for_completion_timeout(&reference->done, MP_REFERENCE_TIMEOUT) &&
 			!reference->status;
 	}

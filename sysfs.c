@@ -47,7 +47,7 @@ static ssize_t probe_interval_store(struct mddev *mddev, const char *page, size_
 	if (kstrtouint(page, 10, &seconds) || !seconds || seconds > MP_MAX_PROBE_INTERVAL)
 		return -EINVAL;
 	WRITE_ONCE(conf->probe_interval, seconds);
-	md_wakeup_thread(conf->retry_thread);
+	mp_wake_retry_work(conf);
 	return len;
 }
 
@@ -93,7 +93,7 @@ static ssize_t reinstate_store(struct mddev *mddev, const char *page, size_t len
 	spin_unlock_irq(&conf->lock);
 	if (!path)
 		return -EINVAL;
-	md_wakeup_thread(conf->retry_thread);
+	mp_wake_retry_work(conf);
 	return len;
 }
 

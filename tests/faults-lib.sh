@@ -365,3 +365,15 @@ injections() {
 	address=$(readlink --canonicalize "/sys/block/$(name_of "$1")/device")
 	echo "/sys/kernel/debug/scsi_debug/${address##*/}/error"
 }
+
+# ---------------------------------------------------------------------------
+# Slow disks
+
+jiffies_a_second() {
+	sed --quiet 's/^CONFIG_HZ=//p' "/boot/config-$(uname -r)"
+}
+
+# set_delay <jiffies>: per command of scsi_debug, which refuses this while commands are in flight.
+set_delay() {
+	wait_for 60 run_quietly scsi_debug delay "$1"
+}
