@@ -90,6 +90,9 @@ bench-silence:
 bench-command:
 	scripts/bench-command $(if $(KERNEL),-k $(KERNEL))
 
+bench-scale:
+	scripts/bench-scale $(if $(KERNEL),-k $(KERNEL))
+
 plot:
 	scripts/plot
 
@@ -122,6 +125,7 @@ help:
 	@echo 'make bench-paths measure the I/O policies, compared with other drivers (KERNEL=)'
 	@echo 'make bench-silence  measure what happens when a wire of a SAN goes silent, compared with dm-multipath (KERNEL=)'
 	@echo 'make bench-command  compare the time of md-multipath with that of multipath -ll (KERNEL=)'
+	@echo 'make bench-scale measure threads, memory, checks and the loss of a controller with many LUNs, compared with dm-multipath (KERNEL=)'
 	@echo 'make plot        plot I/O rates while paths fail, compared with other drivers: docs/figures/failures.svg'
 	@echo 'make kernels-table  test which features work on which kernel, and update docs/kernels.md'
 	@echo 'make lint        run all static checks: see scripts/lint'
@@ -133,4 +137,4 @@ help:
 	@echo 'TESTS="<test>..."  run only these tests'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules headers install uninstall clean deb check check-others check-all check-debug check-races check-in-tree demo bench bench-paths bench-silence bench-command bench-profile plot kernels-table lint help
+.PHONY: modules headers install uninstall clean deb check check-others check-all check-debug check-races check-in-tree demo bench bench-paths bench-silence bench-command bench-scale bench-profile plot kernels-table lint help

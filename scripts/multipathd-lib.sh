@@ -13,31 +13,47 @@ start_multipathd() {
 			path_selector "queue-length 0"
 		}
 	END
-	# See tests/vm/guest-init.
+	allow_multipath_tools
+	run_multipathd
+	wait_for 60 equals 2 active_in_maps
+	# shellcheck disable=SC2034
+	TARGET=/dev/$(dmsetup info --columns --noheadings --options blkdevname "$(map_names)")
+}
+
+# Use the udev rules of multipath-tools, and scsi_dh_alua, as on any machine.  See tests/vm/guest-init.
+allow_multipath_tools() {
+	rm -f /run/modprobe.d/no-alua.conf
 	find /run/udev/rules.d -type l -delete
 	udevadm control --reload
 	udevadm trigger --subsystem-match=block --settle
+}
+
+run_multipathd() {
 	modprobe dm-multipath
 	multipathd -d >"$FOLDER/multipathd.log" 2>&1 &
-	wait_for 60 equals 2 active_in_map
 	# shellcheck disable=SC2034
-	TARGET=/dev/$(dmsetup info --columns --noheadings --options blkdevname "$(map_name)")
+	MULTIPATHD=$!
 }
 
-map_name() {
-	dmsetup ls --target multipath | cut --fields=1
+# Print the names of all maps.
+map_names() {
+	dmsetup ls --target multipath | sed --quiet 's/\t(.*//p'
 }
 
-# Print the number of active paths.
-active_in_map() {
-	local name
-	name=$(map_name)
-	[[ -n $name && $name != "No devices found" ]] || return
-	dmsetup status "$name" | grep --only-matching --extended-regexp '[0-9]+:[0-9]+ A' | wc --lines
+count_maps() {
+	map_names | wc --lines
+}
+
+# Print the number of active paths in all maps.
+active_in_maps() {
+	dmsetup status --target multipath |
+		{ grep --only-matching --extended-regexp '[0-9]+:[0-9]+ A' || :; } | wc --lines
 }
 
 stop_multipathd() {
+	local maps
 	multipathd shutdown
-	wait
-	wait_for run_quietly dmsetup remove "$(map_name)"
+	wait "$MULTIPATHD"
+	mapfile -t maps < <(map_names)
+	wait_for run_quietly dmsetup remove "${maps[@]}"
 }
