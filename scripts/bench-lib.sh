@@ -3,6 +3,7 @@
 # shellcheck shell=bash
 
 # By the readers' name: fio's process, the longest wait in ms, and the number of reads that failed.
+# shellcheck disable=SC2034
 declare -A PID=() LONGEST=() ERRORS=()
 
 # start_readers <name> <number on each device> <ms between two reads> <device>...: they read the first
