@@ -50,10 +50,15 @@ active_in_maps() {
 		{ grep --only-matching --extended-regexp '[0-9]+:[0-9]+ A' || :; } | wc --lines
 }
 
+# multipathd may end before it has answered the command.
+end_multipathd() {
+	multipathd shutdown || :
+	wait_for 60 not_running "$MULTIPATHD"
+}
+
 stop_multipathd() {
 	local maps
-	multipathd shutdown
-	wait "$MULTIPATHD"
+	end_multipathd
 	mapfile -t maps < <(map_names)
 	wait_for run_quietly dmsetup remove "${maps[@]}"
 }
