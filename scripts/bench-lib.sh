@@ -24,15 +24,19 @@ start_readers() {
 	wait_for 60 at_least $((before + 10 * number * $#)) ios_in "${files[@]}"
 }
 
-# stop_readers <name>: set LONGEST and ERRORS
+# stop_readers <name>: set LONGEST and ERRORS.  A reader that could not open its device has an error,
+# but no failed reads.
 stop_readers() {
+	local ended
 	kill "${PID[$1]}"
 	wait "${PID[$1]}" || :
-	read -r LONGEST["$1"] ERRORS["$1"] < <(awk -F'[ :,]+' '
+	read -r LONGEST["$1"] ERRORS["$1"] ended < <(awk -F'[ :,]+' '
 	/"lat_ns"/		{ in_lat = 1 }
 	in_lat && /"max"/	{ if ($3 > longest) longest = $3; in_lat = 0 }
 	/"total_err"/		{ errors += $3 }
-	END			{ printf "%d %d\n", longest / 1000000, errors }' "$WORK/$1.json")
+	/"error"/ && $3 != 0	{ ended = $3 }
+	END			{ printf "%d %d %d\n", longest / 1000000, errors, ended }' "$WORK/$1.json")
+	[[ $ended -eq 0 || ${ERRORS[$1]} -gt 0 ]] || fail "a reader of '$1' did not start: fio's error $ended"
 }
 
 # Set LUN_PATHS, by LUN, to the devices of scsi_debug, in the order of their hosts.
