@@ -9,7 +9,7 @@
  * R17. A live path that has completed no I/O for check_interval is checked, and again after
  * each further check_interval.  If it does not work, or leads to another disk, it fails.  And
  * a path at rest is confirmed before a failover uses it: while the check runs, bios wait.
- * With ALUA, every second of the regular checks queries the state instead of the disk.
+ * With ALUA, every second regular check queries the state instead of the disk.
  *
  *    in use --a look finds no I/O since the last one, and bios prefer another path--> at rest
  *      ^                                                                                |
@@ -53,9 +53,10 @@
  * choose another one (R15).  Bios cost nothing extra: they always read a path's demerits.
  *
  * With the other policies, all paths of the lowest rank are preferred, and none of them waits.
- * There __mp_set_failed() sets the demerit of those at rest, when another one fails.  So what an
- * array that was idle as a whole does first goes over paths whose last check can be as old as
- * check_interval, and with ALUA twice as old.  (The same is true of the first path with policy failover.)
+ * There __mp_set_failed() sets the demerit of those at rest, when another one fails.  So what
+ * an array that was idle as a whole does first goes over paths whose last check can be as old
+ * as check_interval, and with ALUA twice as old.  (The same is true of the first path with
+ * policy failover.)
  *
  * When a path fails or is reinstated, md core writes the superblock to all live paths.  That
  * waits for the checks too: see confirm.c.  Other superblocks do not wait: md core writes them
@@ -165,6 +166,7 @@ bool mp_update_rest(struct mp_path *path, const struct md_rdev *rdev,
 		mp_leave_rest(path);
 	if (has_io || !interval || !mp_rdev_live(rdev)) {
 		WRITE_ONCE(path->idle, false);
+		WRITE_ONCE(path->check_due, false);
 		path->rested_since = jiffies;
 		path->resting = false;
 		return has_io;

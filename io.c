@@ -878,6 +878,9 @@ void mp_destroy_caches(void)
 
 int mp_create_caches(void)
 {
+	/* R6: two cache lines. */
+	BUILD_BUG_ON(sizeof(struct mp_io) > 128);
+
 	mp_io_cache[MP_IN_PLACE] = KMEM_CACHE(mp_io, 0);
 	mp_io_cache[MP_CLONED] = KMEM_CACHE(mp_cloned_io, 0);
 	if (mp_io_cache[MP_IN_PLACE] && mp_io_cache[MP_CLONED])

@@ -515,11 +515,11 @@ struct mp_io {
 	bool			cloned;		/* it is the io of a struct mp_cloned_io */
 	bool			accounted;	/* iostat was on when it began (R7) */
 	bool			reserved;	/* taken from the reserve, to be returned there */
-	bool			no_failfast;	/* sent without our failfast (R3) */
-	bool			no_wait;	/* sent with REQ_NOWAIT of ours (R9) */
-	bool			had_no_room;	/* its path was full: the next try waits (R9) */
-	bool			path_error;	/* its last error was a path error (R1) */
-	bool			second_round;	/* verified, and retried in another round (R1) */
+	bool			no_failfast:1;	/* sent without our failfast (R3) */
+	bool			no_wait:1;	/* sent with REQ_NOWAIT of ours (R9) */
+	bool			had_no_room:1;	/* its path was full: the next try waits (R9) */
+	bool			path_error:1;	/* its last error was a path error (R1) */
+	bool			second_round:1;	/* verified, and retried in another round (R1) */
 	blk_status_t		error;		/* what it ends with if no path does it */
 	u8			ticket;		/* for mp_put_path() */
 	u32			round;		/* mp_conf::round of its current round */

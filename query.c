@@ -23,7 +23,7 @@ static struct workqueue_struct *mp_check_wq, *mp_reference_wq;
  */
 static atomic_t mp_checks = ATOMIC_INIT(0);
 
-/* The queries that exist, for mp_destroy_check_workqueue(). */
+/* The queries that exist, for mp_destroy_check_workqueues(). */
 static atomic_t mp_queries = ATOMIC_INIT(0);
 static DECLARE_WAIT_QUEUE_HEAD(mp_no_queries);
 

@@ -189,6 +189,20 @@ static void mp_handle_silent(struct mp_path *path, struct md_rdev *rdev, unsigne
 	mp_fail_path(path, rdev, MP_TIMEOUT);
 }
 
+/*
+ * Whether bios, the probe or the check of a path wait for a kworker, and are not at the path yet.
+ * All arrays share the workqueues.  In an RCU section in which the path has an rdev.
+ */
+static bool mp_waits_for_worker(struct mp_path *path)
+{
+	struct mp_query *query = READ_ONCE(path->query);
+
+	return work_busy(&path->submit_work) == WORK_BUSY_PENDING ||
+	       work_busy(&path->probe_work) == WORK_BUSY_PENDING ||
+	       work_busy(&path->check_work) == WORK_BUSY_PENDING ||
+	       (query && work_busy(&query->work) == WORK_BUSY_PENDING);
+}
+
 static bool mp_has_only_check(const struct mp_path *path, const struct mp_tally *total)
 {
 	return mp_is_being_checked(path) && mp_tally_in_flight(total) == mp_checks_in_flight(path);
@@ -282,8 +296,7 @@ static void mp_check_path_responds(struct mp_path *path, struct md_rdev *rdev,
 		path->silent_since = jiffies;
 		path->alone_since = jiffies;
 	}
-	/* Its bios are not its own to complete: they wait for a kworker (R9). */
-	if (work_busy(&path->submit_work) == WORK_BUSY_PENDING) {
+	if (mp_waits_for_worker(path)) {
 		path->silent_since = jiffies;
 		path->alone_since = jiffies;
 	}
@@ -325,8 +338,9 @@ static unsigned long mp_stall_interval(const struct mp_conf *conf)
 }
 
 /*
- * When to look again, in jiffies.  An array at rest has fewer looks, because nothing is stalled
- * without I/O, but one for each check that becomes due.
+ * When to look again, in jiffies.  An array at rest has fewer looks, and one for each check that
+ * becomes due.  So I/O that begins then may be noticed, and found to be stalled, up to
+ * MP_REST_FACTOR intervals later.
  */
 static unsigned long mp_next_look(const struct mp_conf *conf)
 {
@@ -338,7 +352,7 @@ static unsigned long mp_next_look(const struct mp_conf *conf)
 		return interval;
 	until = now + min(interval * MP_REST_FACTOR, MP_MAX_STALL_INTERVAL);
 	mp_for_each_path(path, conf) {
-		if (mp_is_being_checked(path))
+		if (path->aborting || mp_is_being_checked(path))
 			return interval;
 		if (rest && rcu_access_pointer(path->rdev))
 			until = mp_earlier(until, path->rested_since + rest);
@@ -373,10 +387,12 @@ void mp_stall_work(struct work_struct *work)
 			continue;
 		total = mp_total(path);
 		mp_check_path_responds(path, rdev, &total);
-		if (is_rdev_broken(rdev))
+		if (is_rdev_broken(rdev)) {
 			mp_fail_path(path, rdev, MP_GONE);
-		else if (mp_update_rest(path, rdev, &total))
+			path->rested_since = jiffies;
+		} else if (mp_update_rest(path, rdev, &total)) {
 			used |= mp_rdev_live(rdev);
+		}
 	}
 	if (used)
 		mp_note_use(conf);

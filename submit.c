@@ -46,6 +46,21 @@
 static struct workqueue_struct *mp_submit_wq, *mp_probe_wq;
 
 /*
+ * The queue's usage counter keeps the driver from freeing its tags: it freezes the queue before
+ * that.
+ */
+static bool mp_driver_may_sleep(struct request_queue *q)
+{
+	bool may;
+
+	if (!queue_is_mq(q) || !percpu_ref_tryget(&q->q_usage_counter))
+		return true;
+	may = q->tag_set->flags & BLK_MQ_F_BLOCKING;
+	percpu_ref_put(&q->q_usage_counter);
+	return may;
+}
+
+/*
  * Whether a submission may wait although it has REQ_NOWAIT:
  *
  *      - A driver without requests, such as device-mapper, may wait for memory for its clones.
@@ -56,10 +71,9 @@ static struct workqueue_struct *mp_submit_wq, *mp_probe_wq;
  */
 static bool mp_may_wait(struct block_device *bdev, struct bio *bio)
 {
-	struct request_queue *q = bdev_get_queue(bdev);
 	enum req_op op = bio_op(bio);
 
-	return !bdev_nowait(bdev) || !queue_is_mq(q) || q->tag_set->flags & BLK_MQ_F_BLOCKING ||
+	return !bdev_nowait(bdev) || mp_driver_may_sleep(bdev_get_queue(bdev)) ||
 	       (op != REQ_OP_READ && op != REQ_OP_WRITE) || bdev_get_integrity(bdev) ||
 	       bio_integrity(bio) || bio_has_crypt_ctx(bio);
 }
@@ -111,11 +125,11 @@ static void mp_submit_probe(struct mp_path *path)
 	struct bio *probe = path->probe;
 	struct block_device *bdev = probe->bi_bdev;
 
-	/* The block layer would log each probe of a disk that has lost its size. */
 	if (bio_end_sector(probe) > bdev_nr_sectors(bdev)) {
+		/* The block layer would log each probe of a disk that has lost its size. */
 		bio_io_error(probe);
-	/* It has another block size now.  The path responds, and its size is checked next. */
 	} else if (bdev_logical_block_size(bdev) > path->probe_size) {
+		/* Another block size: the path responds, and the check that follows says so. */
 		probe->bi_status = BLK_STS_INVAL;
 		bio_endio(probe);
 	} else if (mp_may_wait(bdev, probe)) {

@@ -57,8 +57,14 @@ end_multipathd() {
 }
 
 stop_multipathd() {
-	local maps
 	end_multipathd
+	wait_for_udev
+	wait_for remove_maps
+}
+
+# Remove the maps that are left.
+remove_maps() {
+	local maps
 	mapfile -t maps < <(map_names)
-	wait_for run_quietly dmsetup remove "${maps[@]}"
+	[[ ${#maps[@]} -eq 0 ]] || run_quietly dmsetup remove "${maps[@]}"
 }

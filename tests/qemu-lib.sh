@@ -75,18 +75,18 @@ silent_disk_under_io() {
 	create_array "${PATHS[@]}"
 	start_verified_io randwrite libaio
 	hang_qemu_disk "$1" 0
-	wait_for path_state "${PATHS[0]}" faulty
+	wait_for 30 path_state "${PATHS[0]}" faulty
 	assert_equal "reason" timeout "$(reason_of "${PATHS[0]}")"
 	assert_equal "live paths" 1 "$(active_paths "$MD")"
 	wait_for equals 1 lines_about "path $(name_of "${PATHS[0]}") failed; I/O continues on 1 of 2 paths"
 
 	before=$(io_count "${PATHS[1]}" reads)
 	read_block
-	at_least $((before + 1)) io_count "${PATHS[1]}" reads
+	wait_for at_least $((before + 1)) io_count "${PATHS[1]}" reads
 	# It stays failed, and its I/O is not sent over the other path.
 	last 5
 	path_state "${PATHS[0]}" faulty
-	at_least 1 io_count "$MD" in_flight
+	wait_for at_least 1 io_count "$MD" in_flight
 
 	release_qemu_disk "$1" 0
 	wait_for path_state "${PATHS[0]}" in_sync
