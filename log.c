@@ -63,7 +63,8 @@ static DEFINE_SPINLOCK(mp_log_lock);
 static int mp_log_budget = MP_LOG_ALL_BURST;
 static unsigned long mp_log_refilled_at = INITIAL_JIFFIES;	/* jiffies */
 static unsigned int mp_log_missed;	/* lines */
-static unsigned long mp_log_missed_since, mp_log_missed_at;	/* jiffies; the first and last one */
+static unsigned long mp_log_missed_since;	/* jiffies; the first one */
+static unsigned long mp_log_missed_at;	/* jiffies; the last one */
 
 static void mp_log_missed_work(struct work_struct *work);
 static DECLARE_DELAYED_WORK(mp_log_missed_dwork, mp_log_missed_work);

@@ -51,7 +51,8 @@ void mp_queue_reference(struct work_struct *work)
 int mp_create_check_workqueues(void)
 {
 	mp_check_wq = alloc_workqueue("mp_check", WQ_UNBOUND | WQ_MEM_RECLAIM, WQ_MAX_ACTIVE);
-	mp_reference_wq = alloc_workqueue("mp_reference", WQ_UNBOUND | WQ_MEM_RECLAIM, WQ_MAX_ACTIVE);
+	mp_reference_wq = alloc_workqueue("mp_reference", WQ_UNBOUND | WQ_MEM_RECLAIM,
+					  WQ_MAX_ACTIVE);
 	if (mp_check_wq && mp_reference_wq)
 		return 0;
 	mp_destroy_check_workqueues();
