@@ -206,6 +206,8 @@ mib() {
 # udevd sometimes closes the connection instead of answering; the next attempt then succeeds.
 wait_for_udev() {
 	local try
+	# The driver sends uevents 50 ms after the change.
+	last_until $((${EPOCHREALTIME/./} + 100000))
 	for try in 1 2 3; do
 		! udevadm settle --timeout=$((20 * TIME_SCALE)) || return 0
 		last 1
