@@ -35,8 +35,10 @@
  *
  * When a check is due.  stall_work looks at each path anyway and compares the counters, so a
  * path that does I/O is never checked.  The time of the first check is as random as the end of
- * I/O.  If I/O ends on many paths at once, all second checks are earlier by up to half an
- * interval, which depends on the device number.  So they are spread, and stay spread.
+ * I/O.  If I/O ends on many paths at once, the second and the third check of each are earlier by
+ * up to half an interval, which depends on the number of the array.  So the checks of many arrays
+ * are spread, and stay spread.  Paths of one array whose I/O ended at the same time are checked at
+ * the same time, so an array at rest wakes a CPU little more often than for one path.
  *
  * Bios that choose a path at rest.  A path at rest has the demerit MP_UNCONFIRMED, unless bios
  * prefer it.  (An array that is idle as a whole does not delay the next bio.)  The demerit is
@@ -76,10 +78,15 @@
 #include "md.h"
 #include "multipath.h"
 
-/* How much earlier than others the path's second check is, in jiffies. */
-static unsigned long mp_check_phase(const struct md_rdev *rdev, unsigned long interval)
+/* How many checks after the last I/O are early, so that those of all arrays are spread. */
+#define MP_EARLY_CHECKS		2
+
+/* By how much they are earlier than those of other arrays, in jiffies. */
+static unsigned long mp_check_phase(const struct mp_conf *conf, unsigned long interval)
 {
-	return (u64)(interval / 2) * hash_32(rdev->bdev->bd_dev, 8) >> 8;
+	dev_t md = disk_devt(conf->mddev->gendisk);
+
+	return (u64)(interval / MP_EARLY_CHECKS) * hash_32(md, 8) >> 8;
 }
 
 /* An inactive controller may refuse to read. */
@@ -168,14 +175,17 @@ bool mp_update_rest(struct mp_path *path, const struct md_rdev *rdev,
 		WRITE_ONCE(path->idle, false);
 		WRITE_ONCE(path->check_due, false);
 		path->rested_since = jiffies;
-		path->resting = false;
+		path->early_checks = 0;
 		return has_io;
 	}
 	mp_mark_at_rest(path);
 	if (!mp_is_over(path->rested_since, interval))
 		return false;
-	path->rested_since = jiffies - (path->resting ? 0 : mp_check_phase(rdev, interval));
-	path->resting = true;
+	path->rested_since = jiffies;
+	if (path->early_checks < MP_EARLY_CHECKS) {
+		path->early_checks++;
+		path->rested_since -= mp_check_phase(conf, interval);
+	}
 	if (mp_is_turn_of_access(path)) {
 		mp_query_access_soon(path);
 		return false;

@@ -285,7 +285,7 @@ struct mp_path {
 	/* A path at rest (R17). */
 	unsigned long		ios_seen;	/* bios that have completed; stall_work's */
 	unsigned long		rested_since;	/* jiffies; I/O, or a check; stall_work's */
-	bool			resting;	/* checked since its last I/O; stall_work's */
+	u8			early_checks;	/* since its last I/O; stall_work's */
 	u8			rest_checks;	/* how many; stall_work's */
 	bool			idle;		/* no I/O since the last look or check; peeked */
 	bool			check_due;	/* stall_work sets, retry_work takes */

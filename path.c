@@ -488,7 +488,7 @@ void mp_fill_slot(struct mp_conf *conf, struct mp_path *path, struct md_rdev *rd
 	path->unreadable_logged = MP_PROBE_IDLE;
 	path->probe_read_failed = false;
 	path->rested_since = jiffies;
-	path->resting = false;
+	path->early_checks = 0;
 	path->idle = false;
 	mp_disable_bad_blocks(rdev);
 	spin_lock_irq(&conf->lock);

@@ -340,7 +340,7 @@ static unsigned long mp_stall_interval(const struct mp_conf *conf)
 /*
  * When to look again, in jiffies.  An array at rest has fewer looks, and one for each check that
  * becomes due.  So I/O that begins then may be noticed, and found to be stalled, up to
- * MP_REST_FACTOR intervals later.
+ * MP_REST_FACTOR + 1 intervals later.
  */
 static unsigned long mp_next_look(const struct mp_conf *conf)
 {
@@ -350,7 +350,9 @@ static unsigned long mp_next_look(const struct mp_conf *conf)
 
 	if (mp_is_in_use(conf))
 		return interval;
-	until = now + min(interval * MP_REST_FACTOR, MP_MAX_STALL_INTERVAL);
+	/* Many arrays look at the same time, to wake a CPU less often. */
+	until = mp_earlier(round_jiffies(now + interval * MP_REST_FACTOR),
+			   now + min(interval * (MP_REST_FACTOR + 1), MP_MAX_STALL_INTERVAL));
 	mp_for_each_path(path, conf) {
 		if (path->aborting || mp_is_being_checked(path))
 			return interval;
