@@ -37,7 +37,7 @@
 #define MP_LOG_REFILL		(6 * HZ)
 
 /* The same for the lines about paths of all arrays together. */
-#define MP_LOG_ALL_BURST	20
+#define MP_LOG_ALL_BURST	10
 #define MP_LOG_ALL_REFILL	(2 * HZ)
 
 /* What the lines about paths leave of the budget, and what those that only explain leave. */
@@ -58,16 +58,14 @@
 /* Room for "sda and 63 more", and for more digits than the compiler can rule out. */
 #define MP_LOG_WHO		(BDEVNAME_SIZE + sizeof(" and 4294967295 more"))
 
-/* The budget of all arrays; protected by mp_log_lock. */
+/* The budget of all arrays; lines are counted.  Protected by mp_log_lock. */
+static void mp_log_all_work(struct work_struct *work);
+static struct mp_log_budget mp_log_all = {
+	.work		= __DELAYED_WORK_INITIALIZER(mp_log_all.work, mp_log_all_work, 0),
+	.lines		= MP_LOG_ALL_BURST,
+	.refilled_at	= INITIAL_JIFFIES,
+};
 static DEFINE_SPINLOCK(mp_log_lock);
-static int mp_log_budget = MP_LOG_ALL_BURST;
-static unsigned long mp_log_refilled_at = INITIAL_JIFFIES;	/* jiffies */
-static unsigned int mp_log_missed;	/* lines */
-static unsigned long mp_log_missed_since;	/* jiffies; the first one */
-static unsigned long mp_log_missed_at;	/* jiffies; the last one */
-
-static void mp_log_missed_work(struct work_struct *work);
-static DECLARE_DELAYED_WORK(mp_log_missed_dwork, mp_log_missed_work);
 
 static bool mp_is_about_array(enum mp_event event)
 {
@@ -93,12 +91,40 @@ static unsigned long mp_log_delay(enum mp_event event)
 	return event == MP_LOG_ACCESS ? MP_LOG_LATER : MP_LOG_SOON;
 }
 
-static void __mp_refill(struct mp_log *log)
-{
-	unsigned long lines = (jiffies - log->refilled_at) / MP_LOG_REFILL;
+/* These three need the lock of the budget. */
 
-	log->refilled_at += lines * MP_LOG_REFILL;
-	log->budget = min_t(long, log->budget + min_t(long, lines, MP_LOG_BURST + 1), MP_LOG_BURST);
+/* Up to @burst lines, and one more each @refill jiffies. */
+static void __mp_refill(struct mp_log_budget *budget, int burst, unsigned long refill)
+{
+	unsigned long lines = (jiffies - budget->refilled_at) / refill;
+
+	budget->refilled_at += lines * refill;
+	budget->lines = min_t(long, budget->lines + min_t(long, lines, burst + 1), burst);
+}
+
+static void __mp_miss(struct mp_log_budget *budget)
+{
+	budget->missed_at = jiffies;
+	if (budget->missed++)
+		return;
+	budget->missed_since = jiffies;
+	/* If the work is planned already, it plans itself again. */
+	queue_delayed_work(system_long_wq, &budget->work, MP_LOG_QUIET);
+}
+
+/* How much to report as not logged; 0: nothing, or later. */
+static unsigned int __mp_take_missed(struct mp_log_budget *budget, bool now)
+{
+	unsigned int missed = budget->missed;
+	unsigned long due = mp_earlier(budget->missed_at + MP_LOG_QUIET,
+				       budget->missed_since + MP_LOG_SILENCE);
+
+	if (missed && !now && time_before(jiffies, due)) {
+		queue_delayed_work(system_long_wq, &budget->work, due - jiffies);
+		return 0;
+	}
+	budget->missed = 0;
+	return missed;
 }
 
 /*
@@ -107,15 +133,17 @@ static void __mp_refill(struct mp_log *log)
  */
 static bool __mp_may_log(struct mp_log *log, enum mp_event event)
 {
-	__mp_refill(log);
+	const struct mp_log_budget *budget = &log->budget;
+
+	__mp_refill(&log->budget, MP_LOG_BURST, MP_LOG_REFILL);
 	if (log->nr_lines == ARRAY_SIZE(log->lines))
 		return false;
 	/* A held path is reinstated only when no other one works, which concerns the array. */
 	if (mp_is_about_array(event) || event == MP_LOG_REINSTATED_HELD)
-		return log->budget > 0;
-	if (log->missed)
+		return budget->lines > 0;
+	if (budget->missed)
 		return false;
-	return log->budget > (mp_is_explanation(event) ? MP_LOG_FOR_PATHS : MP_LOG_FOR_ARRAY);
+	return budget->lines > (mp_is_explanation(event) ? MP_LOG_FOR_PATHS : MP_LOG_FOR_ARRAY);
 }
 
 /*
@@ -144,7 +172,7 @@ static struct mp_log_line *__mp_add_line(struct mp_log *log, const struct mp_pat
 	struct mp_log_line *line = &log->lines[log->nr_lines];
 	unsigned long delay = mp_log_delay(event);
 
-	log->budget--;
+	log->budget.lines--;
 	line->event = event;
 	line->number = number;
 	line->slots = 0;
@@ -153,20 +181,10 @@ static struct mp_log_line *__mp_add_line(struct mp_log *log, const struct mp_pat
 	/* The work may be planned for later. */
 	if (!log->nr_lines || time_before(jiffies + delay, log->due)) {
 		log->due = jiffies + delay;
-		mod_delayed_work(system_long_wq, &log->work, delay);
+		mod_delayed_work(system_long_wq, &log->budget.work, delay);
 	}
 	log->nr_lines++;
 	return line;
-}
-
-static void __mp_miss(struct mp_log *log)
-{
-	log->missed_at = jiffies;
-	if (log->missed++)
-		return;
-	log->missed_since = jiffies;
-	/* If the work is planned already, it plans itself again. */
-	queue_delayed_work(system_long_wq, &log->work, MP_LOG_QUIET);
 }
 
 void __mp_log(struct mp_conf *conf, const struct mp_path *path, enum mp_event event,
@@ -187,7 +205,7 @@ void __mp_log(struct mp_conf *conf, const struct mp_path *path, enum mp_event ev
 	if (line)
 		line->slots |= slot;
 	else if (!mp_is_explanation(event))
-		__mp_miss(log);
+		__mp_miss(&log->budget);
 }
 
 void mp_log(struct mp_conf *conf, const struct mp_path *path, enum mp_event event,
@@ -300,57 +318,32 @@ static void mp_print_line(const struct mp_conf *conf, const struct mp_log_line *
 /* Whether the budget of all arrays has a line; if not, count the line. */
 static bool mp_may_print(void)
 {
-	unsigned long lines;
 	bool may;
 
 	spin_lock_irq(&mp_log_lock);
-	lines = (jiffies - mp_log_refilled_at) / MP_LOG_ALL_REFILL;
-	mp_log_refilled_at += lines * MP_LOG_ALL_REFILL;
-	mp_log_budget = min_t(unsigned long, mp_log_budget + min(lines, MP_LOG_ALL_BURST + 0UL),
-			      MP_LOG_ALL_BURST);
-	may = mp_log_budget > 0 && !mp_log_missed;
-	if (may) {
-		mp_log_budget--;
-	} else {
-		mp_log_missed_at = jiffies;
-		if (!mp_log_missed++) {
-			mp_log_missed_since = jiffies;
-			queue_delayed_work(system_long_wq, &mp_log_missed_dwork, MP_LOG_QUIET);
-		}
-	}
+	__mp_refill(&mp_log_all, MP_LOG_ALL_BURST, MP_LOG_ALL_REFILL);
+	may = mp_log_all.lines > 0 && !mp_log_all.missed;
+	if (may)
+		mp_log_all.lines--;
+	else
+		__mp_miss(&mp_log_all);
 	spin_unlock_irq(&mp_log_lock);
 	return may;
 }
 
-/* How many lines to report as not logged; 0: none, or later. */
-static unsigned int mp_take_missed_lines(bool now)
-{
-	unsigned int missed;
-	unsigned long due;
-
-	spin_lock_irq(&mp_log_lock);
-	missed = mp_log_missed;
-	due = mp_earlier(mp_log_missed_at + MP_LOG_QUIET, mp_log_missed_since + MP_LOG_SILENCE);
-	if (missed && !now && time_before(jiffies, due)) {
-		queue_delayed_work(system_long_wq, &mp_log_missed_dwork, due - jiffies);
-		missed = 0;
-	}
-	if (missed)
-		mp_log_missed = 0;
-	spin_unlock_irq(&mp_log_lock);
-	return missed;
-}
-
 static void mp_print_missed_lines(bool now)
 {
-	unsigned int missed = mp_take_missed_lines(now);
+	unsigned int missed;
 
+	spin_lock_irq(&mp_log_lock);
+	missed = __mp_take_missed(&mp_log_all, now);
+	spin_unlock_irq(&mp_log_lock);
 	if (missed)
 		pr_warn("md/multipath: lines about paths not logged: %u; /proc/mdstat shows the paths of all arrays\n",
 			missed);
 }
 
-static void mp_log_missed_work(struct work_struct *work)
+static void mp_log_all_work(struct work_struct *work)
 {
 	mp_print_missed_lines(false);
 }
@@ -371,24 +364,17 @@ static bool mp_take_line(struct mp_conf *conf, struct mp_log_line *line)
 	return taken;
 }
 
-/* How many events to report as not logged; 0: none, or later. */
+/* How many events of this array to report as not logged; the line counts. */
 static unsigned int mp_take_missed(struct mp_conf *conf, bool now)
 {
-	struct mp_log *log = &conf->log;
+	struct mp_log_budget *budget = &conf->log.budget;
 	unsigned int missed;
-	unsigned long due;
 
 	spin_lock_irq(&conf->lock);
-	missed = log->missed;
-	due = mp_earlier(log->missed_at + MP_LOG_QUIET, log->missed_since + MP_LOG_SILENCE);
-	if (missed && !now && time_before(jiffies, due)) {
-		queue_delayed_work(system_long_wq, &log->work, due - jiffies);
-		missed = 0;
-	}
+	missed = __mp_take_missed(budget, now);
 	if (missed) {
-		__mp_refill(log);
-		log->missed = 0;
-		log->budget--;
+		__mp_refill(budget, MP_LOG_BURST, MP_LOG_REFILL);
+		budget->lines--;
 	}
 	spin_unlock_irq(&conf->lock);
 	return missed;
@@ -419,24 +405,26 @@ static void mp_write_log(struct mp_conf *conf, bool now)
 
 static void mp_log_work(struct work_struct *work)
 {
-	mp_write_log(container_of(work, struct mp_conf, log.work.work), false);
+	mp_write_log(container_of(work, struct mp_conf, log.budget.work.work), false);
 }
 
 void mp_init_log(struct mp_conf *conf)
 {
-	INIT_DELAYED_WORK(&conf->log.work, mp_log_work);
-	conf->log.budget = MP_LOG_BURST;
-	conf->log.refilled_at = jiffies;
+	struct mp_log_budget *budget = &conf->log.budget;
+
+	INIT_DELAYED_WORK(&budget->work, mp_log_work);
+	budget->lines = MP_LOG_BURST;
+	budget->refilled_at = jiffies;
 }
 
 void mp_end_log(struct mp_conf *conf)
 {
-	cancel_delayed_work_sync(&conf->log.work);
+	cancel_delayed_work_sync(&conf->log.budget.work);
 	mp_write_log(conf, true);
 }
 
 void mp_end_log_of_all(void)
 {
-	cancel_delayed_work_sync(&mp_log_missed_dwork);
+	cancel_delayed_work_sync(&mp_log_all.work);
 	mp_print_missed_lines(true);
 }

@@ -400,19 +400,27 @@ struct mp_log_line {
 	char			name[BDEVNAME_SIZE];	/* of the first path */
 };
 
-struct mp_log {
-	struct delayed_work	work;		/* mp_log_work() */
-	int			budget;		/* how many more lines there may be */
+/* How much may be logged, and what was only counted. */
+struct mp_log_budget {
+	struct delayed_work	work;		/* logs what was counted */
+	int			lines;		/* how many more there may be */
+	unsigned int		missed;		/* what was only counted */
 	unsigned long		refilled_at;	/* jiffies */
+	unsigned long		missed_since;	/* jiffies; the first of it */
+	unsigned long		missed_at;	/* jiffies; the last of it */
+};
+
+struct mp_log {
+	struct mp_log_budget	budget;		/* of this array; events are counted */
 	unsigned long		due;		/* jiffies; of the first line */
 	unsigned int		nr_lines;
 	struct mp_log_line	lines[10];
-	unsigned int		missed;		/* events that are only counted */
-	unsigned long		missed_since;	/* jiffies; the first of them */
-	unsigned long		missed_at;	/* jiffies; the last of them */
 };
 
-/* What the I/O path reads comes first.  It writes none of it unless I/O fails or waits (R6). */
+/*
+ * What the I/O path reads comes first.  It writes none of it unless I/O fails or waits (R6).
+ * The struct fits into 2 KiB, which the slab allocator has a cache for.
+ */
 struct mp_conf {
 	bool			blocked;	/* lock; halted, or too many have failed; peeked */
 	bool			halted;		/* lock; frozen, or no path works; peeked */
@@ -456,13 +464,12 @@ struct mp_conf {
 	struct delayed_work	slot_work;	/* mp_slot_work() */
 	bool			full_logged;	/* no slot is empty; reconfig_mutex */
 	bool			md_has_work;	/* any context sets, retry_work takes */
-	/* Bios wait for the checks of all live paths.  retry_work's. */
-	bool			confirming;
-	unsigned long		confirming_since;	/* jiffies */
 	bool			sb_dirty;	/* a path has changed; as md_has_work; peeked */
 	bool			recovery_due;	/* md core may remove or add paths; likewise */
-	struct mp_path		*probe_request;	/* any context sets, retry_work takes */
 	bool			probe_soon;	/* access_work sets, retry_work takes */
+	bool			confirming;	/* bios wait for the checks of all live paths; retry_work's */
+	unsigned long		confirming_since;	/* jiffies; retry_work's */
+	struct mp_path		*probe_request;	/* any context sets, retry_work takes */
 	struct mp_path		*activated;	/* lock; the path activated last */
 	unsigned long		activated_at;	/* lock; jiffies */
 
@@ -480,10 +487,10 @@ struct mp_conf {
 	u32			verify_generation;	/* mp_conf::generation at that time */
 	struct mp_path		*down_path;	/* the path whose failure left none working */
 	unsigned long		last_probe;	/* jiffies; while no path works */
-	bool			search_begun;	/* all failed paths are probed once */
-	unsigned long		search_since;	/* jiffies at that time */
-	u32			search_freezes;	/* mp_conf::freezes at that time */
 	bool			shrunk;		/* a path is too small, as logged */
+	bool			search_begun;	/* all failed paths are probed once */
+	u32			search_freezes;	/* mp_conf::freezes at that time */
+	unsigned long		search_since;	/* jiffies at that time */
 	unsigned long		next_release;	/* jiffies; of those in paced */
 
 	atomic64_t		superblock_events;	/* of the array's disk, as read last */
