@@ -9,7 +9,7 @@
  *             mp_queue_bio() -> queued; if that is full, wait                  v
  *                                                                         mp_end_io()
  *                                                                          |       |
- *                        retry.c <- mp_retry_later() <- path, ambiguous or         v
+ *                        retry.c <- mp_queue_failed() <- path, ambiguous or        v
  *                                                       busy error         mp_finish()
  *
  * Nothing else runs for each bio, except mp_choose_path() when the first path will not do.
@@ -520,7 +520,7 @@ static void mp_hand_over(struct mp_io *io)
 	mp_put_path(conf, path, ticket);
 }
 
-static void mp_retry_later(struct mp_io *io, blk_status_t status)
+static void mp_queue_failed(struct mp_io *io, blk_status_t status)
 {
 	struct mp_conf *conf = io->conf;
 
@@ -615,7 +615,7 @@ static void mp_handle_error(struct mp_io *io, blk_status_t status, blk_opf_t opf
 	if (opf & REQ_RAHEAD)
 		mp_finish(io, status);
 	else
-		mp_retry_later(io, status);
+		mp_queue_failed(io, status);
 }
 
 /*

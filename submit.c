@@ -87,11 +87,6 @@ static void mp_unthrottle(struct bio *bio, struct block_device *bdev)
 	bio_set_dev(bio, bdev);
 }
 
-static void mp_queue_submit_work(struct mp_path *path)
-{
-	queue_work(mp_submit_wq, &path->submit_work);
-}
-
 void mp_submit_retry(struct mp_io *io)
 {
 	struct block_device *bdev = mp_rdev(io->path)->bdev;
@@ -102,7 +97,7 @@ void mp_submit_retry(struct mp_io *io)
 	io->had_no_room = false;
 	if (!io->no_wait) {
 		llist_add(&io->node, &path->to_submit);
-		mp_queue_submit_work(path);
+		queue_work(mp_submit_wq, &path->submit_work);
 		return;
 	}
 	mp_unthrottle(bio, bdev);
