@@ -36,8 +36,12 @@ MODULE_PARM_DESC(superblocks, "accept arrays with superblocks");
 #if defined(HAVE_SUPER_1_LOAD) && defined(HAVE_SUPER_1_VALIDATE) && \
 	defined(CONFIG_KRETPROBES) && defined(CONFIG_HAVE_FUNCTION_ARG_ACCESS_API)
 
-/* How many calls of each function may be in progress at once; they sleep while they read. */
-#define MP_CALLS	64
+/*
+ * How many calls of each function may be in progress at once; they sleep while they read.  At
+ * boot, udev runs up to 16 programs and two more for each CPU.
+ */
+#define MP_MIN_CALLS	64
+#define MP_MAX_READERS	(16 + 2 * (int)num_possible_cpus())
 
 static atomic_t mp_superblocks_changed = ATOMIC_INIT(0);
 
@@ -236,7 +240,6 @@ static int mp_validate_return(struct kretprobe_instance *call, struct pt_regs *r
 	.entry_handler	= mp_##what##_entry,			\
 	.handler	= mp_##what##_return,			\
 	.data_size	= sizeof(struct mp_##what),		\
-	.maxactive	= MP_CALLS,				\
 })
 
 static struct kretprobe *mp_probes[] = {
@@ -267,6 +270,10 @@ MODULE_PARM_DESC(superblocks_missed, "number of superblock reads that were misse
 
 static int mp_probe_superblocks(void)
 {
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(mp_probes); i++)
+		mp_probes[i]->maxactive = max(MP_MIN_CALLS, MP_MAX_READERS);
 	return register_kretprobes(mp_probes, ARRAY_SIZE(mp_probes));
 }
 
