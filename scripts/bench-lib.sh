@@ -18,7 +18,7 @@ start_readers() {
 	before=$(ios_in "${files[@]}")
 	fio --direct=1 --rw=randread --bs=4k --size="$SIZE" --ioengine=psync --numjobs="$number" \
 		--thread --norandommap --thinktime="${pause}ms" --time_based --runtime=3600 \
-		--continue_on_error=all --group_reporting --eta=never --output-format=json \
+		--continue_on_error=all --disk_util=0 --group_reporting --eta=never --output-format=json \
 		--output="$WORK/$name.json" --aux-path="$WORK" "${jobs[@]}" &
 	PID[$name]=$!
 	wait_for 60 at_least $((before + 10 * number * $#)) ios_in "${files[@]}"
