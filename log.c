@@ -58,13 +58,15 @@
 /* Room for "sda and 63 more", and for more digits than the compiler can rule out. */
 #define MP_LOG_WHO		(BDEVNAME_SIZE + sizeof(" and 4294967295 more"))
 
-/* The budget of all arrays; lines are counted.  Protected by mp_log_lock. */
 static void mp_log_all_work(struct work_struct *work);
+
+/* The budget of all arrays; lines are counted.  Protected by mp_log_lock. */
 static struct mp_log_budget mp_log_all = {
 	.work		= __DELAYED_WORK_INITIALIZER(mp_log_all.work, mp_log_all_work, 0),
 	.lines		= MP_LOG_ALL_BURST,
 	.refilled_at	= INITIAL_JIFFIES,
 };
+
 static DEFINE_SPINLOCK(mp_log_lock);
 
 static bool mp_is_about_array(enum mp_event event)

@@ -467,7 +467,7 @@ struct mp_conf {
 	bool			sb_dirty;	/* a path has changed; as md_has_work; peeked */
 	bool			recovery_due;	/* md core may remove or add paths; likewise */
 	bool			probe_soon;	/* access_work sets, retry_work takes */
-	bool			confirming;	/* bios wait for the checks of all live paths; retry_work's */
+	bool			confirming;	/* bios wait for checks of paths; retry_work's */
 	unsigned long		confirming_since;	/* jiffies; retry_work's */
 	struct mp_path		*probe_request;	/* any context sets, retry_work takes */
 	struct mp_path		*activated;	/* lock; the path activated last */
