@@ -37,7 +37,7 @@
 #define MP_LOG_REFILL		(6 * HZ)
 
 /* The same for the lines about paths of all arrays together. */
-#define MP_LOG_ALL_BURST	10
+#define MP_LOG_ALL_BURST	20
 #define MP_LOG_ALL_REFILL	(2 * HZ)
 
 /* What the lines about paths leave of the budget, and what those that only explain leave. */
