@@ -71,3 +71,8 @@ stop_arrays() {
 		stop_array "/dev/md$lun"
 	done
 }
+
+# Print the number of live paths of all arrays.
+live_in_arrays() {
+	grep --only-matching '\[[0-9]*/[0-9]*\]' /proc/mdstat | awk -F'[]/]' '{ n += $2 } END { print n + 0 }'
+}
