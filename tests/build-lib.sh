@@ -56,6 +56,14 @@ hide() {
 	mknod "$OVER/$1" c 0 0
 }
 
+# Hide what has the kernel's types, except for its image in /boot.
+hide_types() {
+	local file
+	for file in "usr/src/linux-headers-$RELEASE/vmlinux" "usr/lib/modules/$RELEASE/vmlinuz"; do
+		[[ ! -f $(root_of "$KERNEL")/$file ]] || hide "$file"
+	done
+}
+
 show_all() {
 	rm -rf "$WORK/over"
 	OVER=
