@@ -4,9 +4,9 @@
 
 FAULTS=(/sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc)
 
-# Skip unless the kernel is one of tests/vm/debug-kernels.
+# Skip unless the kernel is one of tests/vm/debug-kernels that finds bugs.
 needs_debug_kernel() {
-	[[ $(uname -r) == *-@(debug|races) ]] || SKIP_REASONS+=("kernel $(uname -r) is not a debug kernel")
+	[[ $(uname -r) == *-@(debug|races|rt) ]] || SKIP_REASONS+=("kernel $(uname -r) is not a debug kernel")
 }
 
 needs_fault_injection() {
