@@ -46,6 +46,11 @@ install_package() {
 	run_in_system dpkg --install "out/deb/${PACKAGE}_$1_all.deb"
 }
 
+# apt_install <package>...
+apt_install() {
+	run_in_system env DEBIAN_FRONTEND=noninteractive apt-get --quiet install --yes "$@"
+}
+
 # Print the file that modprobe would load.
 module_file() {
 	in_system modinfo --set-version "$RELEASE" --filename multipath 2>/dev/null || :
@@ -137,3 +142,62 @@ systemctl --no-pager --failed
 systemctl is-active mdmonitor multipathd
 journalctl --no-pager --boot --output=cat | grep -E "md/multipath|Activate md arra[y]|Start multipath arra[y]"
 '
+
+# ---------------------------------------------------------------------------
+# A machine that boots from an initramfs alone, with the root file system on an array
+
+# For dracut's parameter, which initramfs-tools ignore.
+ARRAY_UUID=01234567:89abcdef:01234567:89abcdef
+
+# A root file system whose init prints that it runs, and powers the machine off.
+make_root_system() {
+	local tree=$WORK/tree
+	mkdir -p "$tree"/{bin,sbin,proc,sys,dev,run,tmp,etc,root}
+	# systemd in an initramfs changes to nothing else.
+	echo NAME=test >"$tree/etc/os-release"
+	cp "$(realpath "$(root_of "$KERNEL")/bin/busybox")" "$tree/bin/busybox"
+	cat >"$tree/sbin/init" <<-'END'
+		#!/bin/busybox sh
+		/bin/busybox mount -t proc proc /proc
+		exec >/dev/ttyS0 2>&1
+		echo "ROOT-IS-UP, after $(/bin/busybox cat /run/md-multipath.rounds 2>/dev/null) rounds"
+		/bin/busybox cat /proc/mdstat
+		/bin/busybox grep ' / ' /proc/mounts
+		echo o >/proc/sysrq-trigger
+		/bin/busybox sleep 60
+	END
+	chmod +x "$tree/sbin/init"
+	"$VM_DIR/in-root" "$KERNEL" "$WORK" mke2fs -q -t ext4 -L on-array -d tree root.img 40M
+}
+
+put_on_array() {
+	cp "$WORK/root.img" "$OUT/$KERNEL/root-on-array.img"
+	defer rm -f "$OUT/$KERNEL/root-on-array.img"
+	truncate --size=64M "$DISK"
+	MP_CPUS=1 MP_DISK=$DISK MP_PATHS=2 MP_LIMIT=$((60 * TIME_SCALE)) "$VM_DIR/shell" "$KERNEL" -c '
+		set -ex
+		modprobe --all virtio_scsi sd_mod multipath
+		udevadm settle
+		mdadm --create /dev/md0 --run --homehost=any --uuid="'"$ARRAY_UUID"'" --level=multipath --raid-devices=2 /dev/sda /dev/sdb
+		dd if=/out/root-on-array.img of=/dev/md0 bs=1M oflag=direct
+		udevadm settle
+		mdadm --stop /dev/md0' || fail "no array for the root file system"
+}
+
+# The machine has no 9p then, so its only output is the console.
+# starts_with <number of paths> <expected in the line of init> <expected in mdstat>
+starts_with() {
+	local folder=$OUT/$KERNEL/root-on-array.vm
+	defer rm -rf "$folder"
+	rm -rf "$folder"
+	mkdir "$folder"
+	touch "$folder/job"
+	chmod +x "$folder/job"
+	MP_CPUS=1 MP_DISK=$DISK MP_PATHS=$1 MP_INITRD=$SYSTEM/boot/initrd.img-$RELEASE \
+		MP_LINE="root=LABEL=on-array rd.md.uuid=$ARRAY_UUID" \
+		"$VM_DIR/boot" "$KERNEL" "$folder" $((30 * TIME_SCALE)) </dev/null || :
+	cat "$folder/console"
+	assert_match "the console" "ROOT-IS-UP, $2" "$(<"$folder/console")"
+	assert_match "the console" "active (\(auto-read-only\) )?multipath .* $3" "$(<"$folder/console")"
+	assert_match "the console" "/dev/md[0-9]+ / ext4" "$(<"$folder/console")"
+}
