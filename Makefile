@@ -47,6 +47,12 @@ clean:
 deb:
 	scripts/make-deb out/deb
 
+dkms: modules
+	scripts/install-dkms $(release)
+
+dkms-remove:
+	scripts/install-dkms --remove
+
 # Groups that cover the driver's main functions in a quarter of an hour.
 ESSENTIAL := meta build lint basic badinput badsector failover hotplug
 
@@ -74,6 +80,23 @@ check-races:
 # Runs the VM tests with md built from a kernel tree that scripts/into-tree has patched.
 check-in-tree:
 	MP_ALL=1 tests/run $(if $(KERNEL),-k $(KERNEL)) package/into-tree
+
+# Kernels that no other target tests.  A failed test becomes a "no" in the table.
+check-kernels:
+	-tests/run $(addprefix -k ,$(or $(KERNEL),$(shell . tests/vm/common.sh; \
+		kernel_names check-kernels; debug_kernel_names check-kernels))) \
+		$(or $(TESTS),$(shell scripts/kernels-table --others-tests))
+	scripts/kernels-table --others
+
+# The same for kernels of another architecture.
+check-arch:
+	@[ -n '$(ARCH)' ] || { echo 'usage: make check-arch ARCH=arm64|s390x|ppc64el' >&2; exit 1; }
+	@. tests/vm/common.sh; kernels=$$(kernel_names check-arch '$(ARCH)' | xargs); \
+		[ -n "$$kernels" ] || die "no kernel of architecture '$(ARCH)' in tests/vm/kernels"; \
+		$(MAKE) check-kernels KERNEL="$$kernels"
+
+check-configs:
+	scripts/check-configs $(if $(KERNEL),-k $(KERNEL))
 
 demo:
 	tests/vm/demo $(KERNEL)
@@ -112,13 +135,18 @@ help:
 	@echo 'make install     install multipath.ko into updates/ of that kernel and run depmod (INSTALL_MOD_PATH=)'
 	@echo 'make uninstall   remove the installed module'
 	@echo 'make deb         build the Debian package md-multipath-dkms in out/deb'
+	@echo 'make dkms        install the driver for DKMS, with its rules and units, on any distribution'
+	@echo 'make dkms-remove remove what make dkms has installed'
 	@echo 'make clean       remove everything that make built'
-	@echo 'make check       run the essential tests in virtual machines, on all kernels of tests/vm/kernels'
+	@echo 'make check       run the essential tests in virtual machines, on the main kernels of tests/vm/kernels'
 	@echo 'make check-others  run the tests that make check omits (KERNEL=)'
 	@echo 'make check-all   run all tests'
 	@echo 'make check-debug run the tests on a kernel with KASAN, lockdep and other checks (TESTS=)'
 	@echo 'make check-races run the tests in which two CPUs access the same data, on a kernel with KCSAN (TESTS=)'
 	@echo 'make check-in-tree  run the tests with md built from a patched kernel tree (KERNEL=)'
+	@echo 'make check-kernels  test other kernels, and update docs/kernels.md (KERNEL=, TESTS=)'
+	@echo 'make check-arch  the same for an emulated machine of another architecture (ARCH=)'
+	@echo 'make check-configs  compile and link the driver with other configurations of the kernel (KERNEL=)'
 	@echo 'make demo        show an array that survives a pulled cable (KERNEL=)'
 	@echo 'make bench       count the instructions per I/O, compared with other drivers (KERNEL=)'
 	@echo 'make bench-profile  count the same per kernel function (KERNEL=)'
@@ -137,4 +165,4 @@ help:
 	@echo 'TESTS="<test>..."  run only these tests'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules headers install uninstall clean deb check check-others check-all check-debug check-races check-in-tree demo bench bench-paths bench-silence bench-command bench-scale bench-profile plot kernels-table lint help
+.PHONY: modules headers install uninstall clean deb dkms dkms-remove check check-others check-all check-debug check-races check-in-tree check-kernels check-arch check-configs demo bench bench-paths bench-silence bench-command bench-scale bench-profile plot kernels-table lint help

@@ -251,6 +251,9 @@ make_paths() {
 	local number=$1 size=$2
 	shift 2
 
+	# Debian's kernels for amd64 have it.
+	[[ $(uname --machine) == x86_64 ]] || modinfo scsi_debug >/dev/null 2>&1 ||
+		skip "this kernel has no scsi_debug"
 	is_loaded sd_mod || modprobe sd_mod
 	defer remove_module scsi_debug
 	modprobe scsi_debug add_host="$number" per_host_store=0 vpd_use_hostno=0 \

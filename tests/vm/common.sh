@@ -38,8 +38,11 @@ list_kernels() {
 	grep -Ev '^[[:space:]]*(#|$)' "$VM_DIR/kernels"
 }
 
+# kernel_names [target] [architecture]: print those that this target of the Makefile tests, by default
+# check.
 kernel_names() {
-	list_kernels | awk '{ print $1 }'
+	list_kernels | awk -v target="${1:-check}" -v architecture="${2-}" '
+		$6 == target && (architecture == "" || $5 == architecture) { print $1 }'
 }
 
 # kernel_field <name> <column>
@@ -49,7 +52,7 @@ kernel_field() {
 
 need_kernel() {
 	[[ -n $(kernel_field "$1" 1) ]] ||
-		die "unknown kernel '$1'; tests/vm/kernels has: $(kernel_names | xargs)"
+		die "unknown kernel '$1'; tests/vm/kernels has: $(list_kernels | awk '{ print $1 }' | xargs)"
 }
 
 # The same for kernels that are built here.
@@ -57,8 +60,9 @@ list_debug_kernels() {
 	grep -Ev '^[[:space:]]*(#|$)' "$VM_DIR/debug-kernels"
 }
 
+# debug_kernel_names [target]: print all, or those that this target of the Makefile tests.
 debug_kernel_names() {
-	list_debug_kernels | awk '{ print $1 }'
+	list_debug_kernels | awk -v target="${1-}" 'target == "" || $5 == target { print $1 }'
 }
 
 # debug_kernel_field <name> <column>
@@ -74,7 +78,7 @@ is_debug_kernel() {
 need_any_kernel() {
 	is_debug_kernel "$1" || [[ -n $(kernel_field "$1" 1) ]] ||
 		die "unknown kernel '$1'; tests/vm/kernels and tests/vm/debug-kernels have: $(
-			{ kernel_names; debug_kernel_names; } | xargs)"
+			{ list_kernels; list_debug_kernels; } | awk '{ print $1 }' | xargs)"
 }
 
 # Create this kernel's root in the cache if necessary.
@@ -84,6 +88,13 @@ make_any_root() {
 	else
 		"$VM_DIR/make-root" "$1"
 	fi
+}
+
+# Print the Debian architecture of a kernel of either file.
+architecture_of() {
+	local base
+	base=$(debug_kernel_field "$1" 2)
+	kernel_field "${base:-$1}" 5
 }
 
 root_of() {
@@ -146,6 +157,10 @@ has_kvm() {
 	[[ -w /dev/kvm ]] && grep -Eqw 'vmx|svm' /proc/cpuinfo
 }
 
+# How many times longer tests may take on another architecture.  Programs in its root, such as the
+# compiler, run by emulation, too.
+FOREIGN_SLOWNESS=4
+
 # time_scale [kernel]...: print how many times slower than a Debian kernel under KVM the slowest of
 # these kernels is.
 time_scale() {
@@ -155,6 +170,7 @@ time_scale() {
 	has_kvm || scale=5
 	for kernel; do
 		slowness=$(debug_kernel_field "$kernel" 4)
+		[[ $(architecture_of "$kernel") == amd64 ]] || slowness=$FOREIGN_SLOWNESS
 		((${slowness:-1} <= slowest)) || slowest=$slowness
 	done
 	echo $((scale * slowest))
