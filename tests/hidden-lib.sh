@@ -5,14 +5,11 @@ UNWATCH=/run/udev/rules.d/99-unwatch.rules
 
 # Install the package's rules and helpers, and let udev watch disks as it does on other machines.
 install_rules() {
-	local rules=/run/udev/rules.d lib=/usr/lib/md-multipath
-	defer udevadm control --reload
-	defer rm -r "$lib" "$rules"/{59-md-multipath-paths,65-md-multipath}.rules
-	mkdir -p "$lib"
-	cp packaging/{hidden-paths,path-came,set-timeouts} "$lib"
-	ln --symbolic /run/md-multipath/paths "$lib/paths"
+	local rules=/run/udev/rules.d
+	install_assembly_rules
+	ln --symbolic /run/md-multipath/paths /usr/lib/md-multipath/paths
+	defer rm "$rules/59-md-multipath-paths.rules"
 	cp packaging/md-multipath-paths.rules "$rules/59-md-multipath-paths.rules"
-	cp packaging/md-multipath.rules "$rules/65-md-multipath.rules"
 	defer mv "$WORK/${UNWATCH##*/}" "$UNWATCH"
 	mv "$UNWATCH" "$WORK"
 	udevadm control --reload

@@ -203,6 +203,18 @@ mib() {
 	esac
 }
 
+# Install the package's udev rules that add paths and start arrays, and the programs that they call.
+install_assembly_rules() {
+	local rules=/run/udev/rules.d lib=/usr/lib/md-multipath
+	defer udevadm control --reload
+	defer rm -r "$lib" "$rules"/{63-md-multipath-before-mdadm,65-md-multipath}.rules
+	mkdir -p "$lib"
+	cp packaging/{hidden-paths,path-came,set-timeouts} "$lib"
+	cp packaging/md-multipath-before-mdadm.rules "$rules/63-md-multipath-before-mdadm.rules"
+	cp packaging/md-multipath.rules "$rules/65-md-multipath.rules"
+	udevadm control --reload
+}
+
 # udevd sometimes closes the connection instead of answering; the next attempt then succeeds.
 wait_for_udev() {
 	local try

@@ -490,18 +490,13 @@ nvme_time() {
 }
 
 # ---------------------------------------------------------------------------
-# The package's rule and helper for the timeouts
+# The package's settings of the timeouts
 
-# Install the package's rule, helper and settings.
+# Install the package's rules, helpers and settings.
 install_timeouts() {
-	local rules=/run/udev/rules.d/65-md-multipath.rules lib=/usr/lib/md-multipath
-	mkdir -p "$lib"
-	defer udevadm control --reload
-	defer rm -r "$lib" "$rules" /etc/md-multipath.conf
-	cp packaging/path-came packaging/set-timeouts "$lib"
-	cp packaging/md-multipath.rules "$rules"
+	install_assembly_rules
+	defer rm /etc/md-multipath.conf
 	settings
-	udevadm control --reload
 }
 
 # settings [line]...: write the settings; without lines, the package's
