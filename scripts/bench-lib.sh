@@ -51,7 +51,7 @@ find_luns() {
 }
 
 # build_arrays <number> <level> <paths> [mdadm option]...: /dev/md0 and following, of the first paths
-# to each LUN of LUN_PATHS.  Append to $WORK/build-times a line for each call of mdadm: real, user and
+# to each LUN of LUN_PATHS.  Write to $WORK/build-times a line for each call of mdadm: real, user and
 # system time in seconds.
 build_arrays() {
 	local TIMEFORMAT='%3R %3U %3S' number=$1 level=$2 slots=$3 lun paths
@@ -64,11 +64,16 @@ build_arrays() {
 	done
 }
 
-# stop_arrays <number>
+# stop_arrays <number>: stop those that exist, and write to $WORK/stop-times what build_arrays writes to
+# build-times.
 stop_arrays() {
-	local lun
+	local TIMEFORMAT='%3R %3U %3S' lun
+	: >"$WORK/stop-times"
+	wait_for_udev
 	for ((lun = 0; lun < $1; lun++)); do
-		stop_array "/dev/md$lun"
+		[[ -e /sys/block/md$lun/md ]] || continue
+		{ time wait_for run_quietly mdadm --stop "/dev/md$lun" 2>&3; } 3>&2 2>>"$WORK/stop-times"
+		wait_for gone "/sys/block/md$lun/md"
 	done
 }
 
