@@ -47,6 +47,9 @@ clean:
 deb:
 	scripts/make-deb out/deb
 
+rpm:
+	scripts/make-rpm out/rpm
+
 dkms: modules
 	scripts/install-dkms $(release)
 
@@ -135,6 +138,7 @@ help:
 	@echo 'make install     install multipath.ko into updates/ of that kernel and run depmod (INSTALL_MOD_PATH=)'
 	@echo 'make uninstall   remove the installed module'
 	@echo 'make deb         build the Debian package md-multipath-dkms in out/deb'
+	@echo 'make rpm         build the RPM package md-multipath-dkms in out/rpm'
 	@echo 'make dkms        install the driver for DKMS, with its rules and units, on any distribution'
 	@echo 'make dkms-remove remove what make dkms has installed'
 	@echo 'make clean       remove everything that make built'
@@ -165,4 +169,4 @@ help:
 	@echo 'TESTS="<test>..."  run only these tests'
 
 .DEFAULT_GOAL := modules
-.PHONY: modules headers install uninstall clean deb dkms dkms-remove check check-others check-all check-debug check-races check-in-tree check-kernels check-arch check-configs demo bench bench-paths bench-silence bench-command bench-scale bench-profile plot kernels-table lint help
+.PHONY: modules headers install uninstall clean deb rpm dkms dkms-remove check check-others check-all check-debug check-races check-in-tree check-kernels check-arch check-configs demo bench bench-paths bench-silence bench-command bench-scale bench-profile plot kernels-table lint help

@@ -1,5 +1,5 @@
-# Helpers for the tests of group package; source tests/lib.sh first.  These tests build the Debian
-# package in the root of $KERNEL and install it to a copy of that root.
+# Helpers for the tests of group package; source tests/lib.sh first.
+# These tests build a package in the root of $KERNEL and install it to a copy of that root.
 # shellcheck shell=bash
 
 # shellcheck source=tests/vm/common.sh
@@ -49,6 +49,41 @@ install_package() {
 # apt_install <package>...
 apt_install() {
 	run_in_system env DEBIAN_FRONTEND=noninteractive apt-get --quiet install --yes "$@"
+}
+
+# What our RPM package requires, and Debian has installed by other means.  rpm refuses to install ours if
+# it requires more.
+REQUIRED="
+Name: debian
+Version: 1
+Release: 1
+Summary: What Debian has installed
+License: none
+BuildArch: noarch
+Provides: /bin/bash /bin/sh bpftool dkms kmod openssl xz zstd
+%description
+%files
+"
+
+# install_rpm [package]...: install rpm and other packages.
+install_rpm() {
+	run_in_system apt-get --quiet --quiet update
+	apt_install --no-install-recommends rpm "$@"
+	echo "$REQUIRED" >"$SOURCE/debian.spec"
+	run_in_system rpmbuild -bb --define "_rpmdir /mnt/out" debian.spec
+	run_in_system rpm --install out/noarch/debian-1-1.noarch.rpm
+}
+
+# make_rpm <version>
+make_rpm() {
+	sed -i "s/^\(#define MP_VERSION.*\)\".*\"$/\1\"$1\"/" "$SOURCE/multipath.c"
+	run_in_system make rpm
+}
+
+# assert_same_lines <what> <expected> <got>: show only the lines that differ.
+assert_same_lines() {
+	local found
+	found=$(diff <(echo "$2") <(echo "$3")) || fail "$1: expected (<) and got (>):" "$found"
 }
 
 # Print the file that modprobe would load.
