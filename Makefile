@@ -93,7 +93,7 @@ check-kernels:
 
 # The same for kernels of another architecture.
 check-arch:
-	@[ -n '$(ARCH)' ] || { echo 'usage: make check-arch ARCH=arm64|s390x|ppc64el' >&2; exit 1; }
+	@[ -n '$(ARCH)' ] || { echo 'usage: make check-arch ARCH=i386|arm64|s390x|ppc64el' >&2; exit 1; }
 	@. tests/vm/common.sh; kernels=$$(kernel_names check-arch '$(ARCH)' | xargs); \
 		[ -n "$$kernels" ] || die "no kernel of architecture '$(ARCH)' in tests/vm/kernels"; \
 		$(MAKE) check-kernels KERNEL="$$kernels"
@@ -149,7 +149,7 @@ help:
 	@echo 'make check-races run the tests in which two CPUs access the same data, on a kernel with KCSAN (TESTS=)'
 	@echo 'make check-in-tree  run the tests with md built from a patched kernel tree (KERNEL=)'
 	@echo 'make check-kernels  test other kernels, and update docs/kernels.md (KERNEL=, TESTS=)'
-	@echo 'make check-arch  the same for an emulated machine of another architecture (ARCH=)'
+	@echo 'make check-arch  the same for another architecture, which may be emulated (ARCH=)'
 	@echo 'make check-configs  compile and link the driver with other configurations of the kernel (KERNEL=)'
 	@echo 'make demo        show an array that survives a pulled cable (KERNEL=)'
 	@echo 'make bench       count the instructions per I/O, compared with other drivers (KERNEL=)'

@@ -258,14 +258,24 @@ insert_in_tree() {
 }
 
 # make_paths <n> <size> [scsi_debug option=value]...: create n SCSI disks on n hosts.  They share
-# one store and one identity.
+# one store and one identity.  Where the kernel has no scsi_debug, LIO makes them, without options.
 make_paths() {
+	if [[ $# -gt 2 ]] || has_scsi_debug; then
+		make_debug_paths "$@"
+	else
+		# shellcheck source=tests/lio-lib.sh
+		. tests/lio-lib.sh
+		make_lio_paths "$@"
+	fi
+}
+
+# make_debug_paths <n> <size> [scsi_debug option=value]...: the same, for a test that controls
+# scsi_debug
+make_debug_paths() {
 	local number=$1 size=$2
 	shift 2
 
-	# Debian's kernels for amd64 have it.
-	[[ $(uname --machine) == x86_64 ]] || modinfo scsi_debug >/dev/null 2>&1 ||
-		skip "this kernel has no scsi_debug"
+	has_scsi_debug || skip "this kernel has no scsi_debug"
 	is_loaded sd_mod || modprobe sd_mod
 	defer remove_module scsi_debug
 	modprobe scsi_debug add_host="$number" per_host_store=0 vpd_use_hostno=0 \
@@ -274,6 +284,11 @@ make_paths() {
 	wait_for_udev
 	mapfile -t PATHS < <(scsi_debug_disks)
 	assert_equal "number of paths" "$number" "${#PATHS[@]}"
+}
+
+# All of Debian's kernels for amd64 have it.
+has_scsi_debug() {
+	[[ $(uname --machine) == x86_64 ]] || modinfo scsi_debug >/dev/null 2>&1
 }
 
 # Print the disks in the order of their adapters, so that PATHS[0] is on the first host.

@@ -34,6 +34,31 @@ remove_port() {
 	}
 }
 
+# make_lio_paths <n> <size>: set PATHS to n SCSI disks with a port each.  They share one store, a file
+# in memory, and one identity.
+make_lio_paths() {
+	local disk=$LIO/core/fileio_0/disk port
+	start_lio
+	modprobe target_core_file
+	truncate --size="$(mib "$2")M" "$WORK/store"
+	defer remove_lio_store "$disk"
+	mkdir -p "$disk"
+	echo "fd_dev_name=$WORK/store,fd_dev_size=$(($(mib "$2") << 20))" >"$disk/control"
+	echo 7 >"$disk/wwn/vpd_unit_serial"
+	echo 1 >"$disk/enable"
+	echo 1 >"$disk/attrib/emulate_tpu"
+	for ((port = 0; port < $1; port++)); do
+		make_port "$port" "$disk"
+	done
+	find_lio_paths "$1"
+	assert_equal "number of paths" "$1" "${#PATHS[@]}"
+}
+
+# remove_lio_store <configfs folder of a LIO disk>
+remove_lio_store() {
+	[[ ! -e $1 ]] || rmdir "$1" "${1%/*}"
+}
+
 # find_lio_paths <number>: set PATHS, in the order of the ports.
 find_lio_paths() {
 	wait_for at_least "$1" count_lio_disks

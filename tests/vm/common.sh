@@ -97,6 +97,11 @@ architecture_of() {
 	kernel_field "${base:-$1}" 5
 }
 
+# Whether this machine runs the programs of a kernel's root without emulation.
+runs_natively() {
+	[[ $(architecture_of "$1") == @(amd64|i386) ]]
+}
+
 root_of() {
 	printf '%s/roots/%s\n' "$MP_CACHE" "$1"
 }
@@ -157,7 +162,7 @@ has_kvm() {
 	[[ -w /dev/kvm ]] && grep -Eqw 'vmx|svm' /proc/cpuinfo
 }
 
-# How many times longer tests may take on another architecture.  Programs in its root, such as the
+# How many times longer tests may take on an emulated architecture.  Programs in its root, such as the
 # compiler, run by emulation, too.
 FOREIGN_SLOWNESS=4
 
@@ -170,7 +175,7 @@ time_scale() {
 	has_kvm || scale=5
 	for kernel; do
 		slowness=$(debug_kernel_field "$kernel" 4)
-		[[ $(architecture_of "$kernel") == amd64 ]] || slowness=$FOREIGN_SLOWNESS
+		runs_natively "$kernel" || slowness=$FOREIGN_SLOWNESS
 		((${slowness:-1} <= slowest)) || slowest=$slowness
 	done
 	echo $((scale * slowest))
