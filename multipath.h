@@ -1004,11 +1004,11 @@ struct scsi_device *mp_scsi_device(struct block_device *bdev);
  * @now: set to @known if the device still has it, else to its first identity; type 0 if none
  * @timeout: of each command, in jiffies; 0: the device's own
  *
- * Context: sleeps: for each try up to MP_QUERY_TIMEOUT for a frozen queue, or with @timeout 0
- * for as long as it takes to get a request; @timeout for the command; and for SCSI's error
- * recovery after a timeout.  Allocates with GFP_NOIO.
+ * Context: sleeps: for each try up to half a second for a tag, and MP_QUERY_TIMEOUT for a
+ * frozen queue, or with @timeout 0 for as long as it takes to get a request; @timeout for the
+ * command; and for SCSI's error recovery after a timeout.  Allocates with GFP_NOIO.
  *
- * Return: 0; -ENOTCONN if the controller does no I/O; -EBUSY if all tags are in use or the
+ * Return: 0; -ENOTCONN if the controller does no I/O; -EBUSY if all tags stay in use or the
  * queue stays frozen; -ENODEV if the device is gone; -EIO without a valid response; -ENXIO
  * without scsi_alloc_request(); -ENOMEM.
  */

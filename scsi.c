@@ -60,8 +60,11 @@
 /* More than one try, as a device may first return a unit attention or two. */
 #define MP_QUERY_TRIES		3
 
-/* How often a query retries when the queue has been frozen again before it got a request. */
-#define MP_FREEZE_WAITS		50
+/* How often a query retries when the queue has been frozen again, or all tags are in use. */
+#define MP_REQUEST_TRIES	50
+
+/* How long it waits before the next try if the queue is not frozen, in jiffies */
+#define MP_REQUEST_PAUSE	(HZ / 100 + 1)
 
 struct scsi_device *mp_scsi_device(struct block_device *bdev)
 {
@@ -134,8 +137,9 @@ static int mp_alloc_error(struct request_queue *q, int err)
 }
 
 /*
- * Unless it may @wait, this does not wait for a tag, because a path that hangs may not free one
- * for a long time.  It does wait while the queue is frozen.  During a scan of the SCSI host, each
+ * Without @wait, give up after half a second if no tag becomes free: a path that hangs, or another
+ * LUN of its host, may keep all tags for a long time, and the array may be suspended meanwhile.  A
+ * frozen queue is waited for longer, for MP_QUERY_TIMEOUT.  During a scan of the SCSI host, each
  * address that is tried freezes all queues that share its tag set.  So the queue is frozen most of
  * the time, and may be frozen again before the request is allocated.
  */
@@ -151,10 +155,12 @@ mp_alloc_request(struct request_queue *q,
 
 	if (wait)
 		return alloc(q, REQ_OP_DRV_IN, 0);
-	for (tries = 0; tries < MP_FREEZE_WAITS; tries++) {
+	for (tries = 0; tries < MP_REQUEST_TRIES; tries++) {
 		rq = alloc(q, REQ_OP_DRV_IN, BLK_MQ_REQ_NOWAIT);
 		if (!IS_ERR(rq) || PTR_ERR(rq) != -EWOULDBLOCK)
 			break;
+		if (!READ_ONCE(q->mq_freeze_depth))
+			schedule_timeout_uninterruptible(MP_REQUEST_PAUSE);
 		left = wait_event_timeout(q->mq_freeze_wq,
 					  !READ_ONCE(q->mq_freeze_depth) || blk_queue_dying(q),
 					  left);

@@ -47,6 +47,7 @@ typedef unsigned int blk_opf_t, blk_mq_req_flags_t, blk_status_t;
 #define symbol_put(symbol)
 #define blk_queue_dying(q)	((q)->dying)
 #define wait_event_timeout(wq, condition, timeout)	((condition) ? (timeout) : 0)
+#define schedule_timeout_uninterruptible(timeout)
 
 /* From SCSI's standards, and from the kernel's enum blk_unique_id. */
 enum { INQUIRY = 0x12, READ_CAPACITY = 0x25, SERVICE_ACTION_IN_16 = 0x9e, SAI_READ_CAPACITY_16 = 0x10 };
