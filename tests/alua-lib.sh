@@ -122,7 +122,7 @@ attached() {
 # shown_as <state> <path>: succeed if md/paths shows this state.
 shown_as() {
 	local state
-	state=$(awk -v name="$(name_of "$2")" '$2 == name { print $3 }' "/sys/block/${MD##*/}/md/paths")
+	state=$(column_of "$2" state)
 	echo "$state"
 	[[ $state == "$1" ]]
 }

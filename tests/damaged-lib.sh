@@ -35,10 +35,10 @@ put_superblock() {
 
 # Put the names of all arrays in ARRAYS.
 find_arrays() {
-	local folder
+	local dir
 	ARRAYS=()
-	for folder in /sys/block/md*/md; do
-		[[ ! -d $folder ]] || ARRAYS+=("${folder:11:-3}")
+	for dir in /sys/block/md*/md; do
+		[[ ! -d $dir ]] || ARRAYS+=("${dir:11:-3}")
 	done
 }
 
@@ -139,6 +139,8 @@ try_variants() {
 	run_quietly mdadm --create "$MD" --run --metadata="$METADATA" --level=multipath \
 		--raid-devices="${#PATHS[@]}" "${PATHS[@]}"
 	stop_arrays
+	# md writes through the paths, not through the store's page cache.  Drop what that has of older data.
+	dd if="$DM_STORE" iflag=nocache count=0 status=none
 	coproc DAMAGE { exec tests/damage-superblock "$DM_STORE" "${PLACE[$METADATA]}" "$SEED" "$RANDOM_VARIANTS" "${@:2}"; }
 	damage=$DAMAGE_PID
 	defer end_program "$damage"

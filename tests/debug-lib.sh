@@ -15,9 +15,9 @@ needs_fault_injection() {
 
 # set_fault <attribute> <value>: set it for all kinds of allocation.
 set_fault() {
-	local folder
-	for folder in "${FAULTS[@]}"; do
-		[[ ! -e $folder/$1 ]] || echo "$2" >"$folder/$1"
+	local dir
+	for dir in "${FAULTS[@]}"; do
+		[[ ! -e $dir/$1 ]] || echo "$2" >"$dir/$1"
 	done
 }
 
@@ -65,9 +65,9 @@ slab_faults() {
 	echo "$1" >/sys/kernel/slab/mp_io/failslab
 }
 
-# write_with_failed_allocation <n> <file> <text>: write to a file while its n-th allocation fails.  ERROR is empty
-# if the write succeeds anyway; ALLOCATION_FAILED is empty if there are fewer than n allocations.  Uses only
-# built-ins in between, because programs allocate more.
+# write_with_failed_allocation <n> <file> <text>: write to a file while its n-th allocation fails.  ERROR
+# is empty if the write succeeds anyway; ALLOCATION_FAILED is empty if there are fewer than n allocations.
+# Uses only built-ins in between, because programs allocate more.
 # shellcheck disable=SC2034
 write_with_failed_allocation() {
 	local - nth left

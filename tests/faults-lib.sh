@@ -265,7 +265,7 @@ assert_never_failed() {
 	local number=${#PATHS[@]}
 	assert_match "mdstat" "\\[$number/$number\\] \\[U+\\]$" "$(mdstat_line)"
 	assert_equal "failures and reinstatements" "0 0" \
-		"$(awk 'NR > 1 { f += $8; r += $9 } END { print f, r }' "/sys/block/${MD##*/}/md/paths")"
+		"$(failures_and_reinstatements)"
 }
 
 # ---------------------------------------------------------------------------
@@ -315,10 +315,6 @@ copy_trees() {
 	done
 }
 
-unmount() {
-	! mountpoint --quiet "$WORK/mnt" || wait_for run_quietly umount "$WORK/mnt"
-}
-
 # compare_trees <file system>: compare the copies on the disk with the originals.
 compare_trees() {
 	local i tree
@@ -335,6 +331,7 @@ compare_trees() {
 # Errors that scsi_debug injects for a single disk, from 6.7 on.
 
 needs_error_injection() {
+	has_scsi_debug || SKIP_REASONS+=("this kernel has no scsi_debug")
 	! kernel_older_than 6.7 || SKIP_REASONS+=("scsi_debug of $(uname -r) can't inject errors for a single disk")
 }
 

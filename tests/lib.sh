@@ -19,8 +19,8 @@ WHERE=vm
 CPUS=1
 
 TIME_SCALE=${TIME_SCALE:-1}
-# tests/one-test sets the folder in which a test leaves its log and its files for the runner.
-FOLDER=${FOLDER:-$PWD}
+# tests/one-test sets the directory in which a test leaves its log and its files for the runner.
+DIR=${DIR:-$PWD}
 SKIP_REASONS=()
 UNDO=()
 # Targets of the links in /dev/mapper.
@@ -50,13 +50,13 @@ kernel_older_than() {
 
 # fail <line>...: fail the test; the runner shows these lines.
 fail() {
-	printf '%s\n' "$@" | tee -a "$FOLDER/reason"
+	printf '%s\n' "$@" | tee -a "$DIR/reason"
 	exit 1
 }
 
 # skip <reason>
 skip() {
-	printf '%s\n' "$*" >"$FOLDER/skip"
+	printf '%s\n' "$*" >"$DIR/skip"
 	exit 77
 }
 
@@ -184,7 +184,7 @@ run_deferred() {
 	for command in "${UNDO[@]}"; do
 		# In a subshell: a helper that fails calls exit.
 		(eval "$command") || {
-			echo "undo failed: $command" | tee -a "$FOLDER/reason"
+			echo "undo failed: $command" | tee -a "$DIR/reason"
 			failed=1
 		}
 	done
@@ -206,43 +206,63 @@ mib() {
 # Install the package's udev rules that add paths and start arrays, and the programs that they call.
 install_assembly_rules() {
 	local rules=/run/udev/rules.d lib=/usr/lib/md-multipath
-	defer udevadm control --reload
+	defer ask_udevd control --reload
 	defer rm -r "$lib" "$rules"/{63-md-multipath-before-mdadm,65-md-multipath}.rules
 	mkdir -p "$lib"
 	cp packaging/{hidden-paths,path-came,set-timeouts} "$lib"
 	cp packaging/md-multipath-before-mdadm.rules "$rules/63-md-multipath-before-mdadm.rules"
 	cp packaging/md-multipath.rules "$rules/65-md-multipath.rules"
-	udevadm control --reload
+	ask_udevd control --reload
 }
 
-# udevd sometimes closes the connection instead of answering; the next attempt then succeeds.
-wait_for_udev() {
+# ask_udevd <argument of udevadm>...: udevd sometimes closes the connection instead of answering; the next
+# attempt then succeeds.
+ask_udevd() {
 	local try
-	# The driver sends uevents 50 ms after the change.
-	last_until $((${EPOCHREALTIME/./} + 100000))
 	for try in 1 2 3; do
-		! udevadm settle --timeout=$((20 * TIME_SCALE)) || return 0
+		! udevadm "$@" || return 0
 		last 1
 	done
-	echo "udev did not settle, or does not respond" >>"$FOLDER/reason"
 	return 1
+}
+
+wait_for_udev() {
+	# The driver sends uevents 50 ms after the change.
+	last_until $((${EPOCHREALTIME/./} + 100000))
+	ask_udevd settle --timeout=$((20 * TIME_SCALE)) && return
+	echo "udev did not settle, or does not respond" >>"$DIR/reason"
+	return 1
+}
+
+# mount_on <device or LABEL=...>: mount it on WORK/mnt until the test ends
+mount_on() {
+	mkdir -p "$WORK/mnt"
+	defer unmount
+	mount "$1" "$WORK/mnt"
+}
+
+# unmount [directory]: WORK/mnt by default
+unmount() {
+	local dir=${1:-$WORK/mnt}
+	! mountpoint --quiet "$dir" || wait_for run_quietly umount "$dir"
 }
 
 mount_configfs() {
 	mountpoint --quiet /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
 }
 
-# Removal can fail for a moment, while udev or a program that is closing still holds a device.
+# Removal can fail for a moment, while udev or a program that is closing still holds a device.  udev must not
+# open a disk meanwhile: in 6.1, once the first device of a SCSI driver that is being removed has gone,
+# another one can be opened without a reference to the module, and closing it crashes the kernel
+# (scsi_device_dev_release() sets the module to NULL).
 remove_module() {
-	! is_loaded "$1" || wait_for run_quietly modprobe --remove "$1"
+	is_loaded "$1" || return 0
+	[[ $1 != scsi_debug ]] || wait_for_udev
+	wait_for run_quietly modprobe --remove "$1"
 }
 
 is_loaded() {
 	[[ -d /sys/module/${1//-/_} ]]
-}
-
-version_of_sources() {
-	sed --quiet 's/^#define MP_VERSION[[:space:]]*"\(.*\)"$/\1/p' multipath.c
 }
 
 # Print the file of the kernel's own driver for this level, if any.  Only 6.1 has one.
@@ -454,6 +474,13 @@ stop_array() {
 	wait_for gone "/sys/block/${md##*/}/md"
 }
 
+stop_all_arrays() {
+	local md
+	for md in /sys/block/md*; do
+		[[ ! -e $md ]] || stop_array "/dev/${md##*/}"
+	done
+}
+
 # Print the array's lines of /proc/mdstat as one line.
 mdstat_line() {
 	local md=${1:-$MD}
@@ -542,9 +569,30 @@ tries() {
 	traced "block_bio_remap: $(number_of "$1") .* <- \($(number_of "$MD")\)"
 }
 
-# path_error <path>: print the errno of the path's last error, from md/paths.
-path_error() {
-	awk -v name="$(name_of "$1")" '$2 == name { print $5 }' "/sys/block/${MD##*/}/md/paths"
+# columns <name of a path, or all> <column>...: print these columns of md/paths, a line per path.
+columns() {
+	awk -v path="$1" -v names="${*:2}" '
+		NR == 1 {
+			for (i = 1; i <= NF; i++)
+				at[$i] = i
+			number = split(names, name, " ")
+			next
+		}
+		path == "all" || $at["path"] == path {
+			for (i = 1; i <= number; i++)
+				printf "%s%s", $at[name[i]], i < number ? " " : "\n"
+		}
+	' "/sys/block/${MD##*/}/md/paths"
+}
+
+# column_of <path> <column>: from the path's line in md/paths
+column_of() {
+	columns "$(name_of "$1")" "$2"
+}
+
+# Print how often the array's paths have failed and were reinstated, from md/paths.
+failures_and_reinstatements() {
+	columns all failures reinstatements | awk '{ f += $1; r += $2 } END { print f + 0, r + 0 }'
 }
 
 # Print the number of a path's SCSI host.
@@ -553,16 +601,6 @@ host_of() {
 	address=$(readlink --canonicalize "/sys/block/$(name_of "$1")/device")
 	address=${address##*/}
 	echo "${address%%:*}"
-}
-
-# reason_of <path>: print why the path has failed, from md/paths.
-reason_of() {
-	awk -v name="$(name_of "$1")" '$2 == name { print $4 }' "/sys/block/${MD##*/}/md/paths"
-}
-
-# in_flight_on <path>: print how many I/Os the path has in flight, from md/paths.
-in_flight_on() {
-	awk -v name="$(name_of "$1")" '$2 == name { print $6 }' "/sys/block/${MD##*/}/md/paths"
 }
 
 # in_md <attribute> <value>: write to one of the array's sysfs files.

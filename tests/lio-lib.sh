@@ -9,12 +9,12 @@ start_lio() {
 	mount_configfs
 }
 
-# Print the configfs folder of a port.
+# Print the configfs directory of a port.
 port_of() {
 	echo "$LIO/loopback/naa.600140500000000$1/tpgt_1"
 }
 
-# make_port <number> <configfs folder of a LIO disk>: create a port, which appears as a SCSI disk.
+# make_port <number> <configfs directory of a LIO disk>: create a port, which appears as a SCSI disk.
 make_port() {
 	local port
 	port=$(port_of "$1")
@@ -35,7 +35,7 @@ remove_port() {
 }
 
 # make_lio_paths <n> <size>: set PATHS to n SCSI disks with a port each.  They share one store, a file
-# in memory, and one identity.
+# in memory, one identity, and a write cache.
 make_lio_paths() {
 	local disk=$LIO/core/fileio_0/disk port
 	start_lio
@@ -43,7 +43,7 @@ make_lio_paths() {
 	truncate --size="$(mib "$2")M" "$WORK/store"
 	defer remove_lio_store "$disk"
 	mkdir -p "$disk"
-	echo "fd_dev_name=$WORK/store,fd_dev_size=$(($(mib "$2") << 20))" >"$disk/control"
+	echo "fd_dev_name=$WORK/store,fd_dev_size=$(($(mib "$2") << 20)),fd_buffered_io=1" >"$disk/control"
 	echo 7 >"$disk/wwn/vpd_unit_serial"
 	echo 1 >"$disk/enable"
 	echo 1 >"$disk/attrib/emulate_tpu"
@@ -54,7 +54,7 @@ make_lio_paths() {
 	assert_equal "number of paths" "$1" "${#PATHS[@]}"
 }
 
-# remove_lio_store <configfs folder of a LIO disk>
+# remove_lio_store <configfs directory of a LIO disk>
 remove_lio_store() {
 	[[ ! -e $1 ]] || rmdir "$1" "${1%/*}"
 }

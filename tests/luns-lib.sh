@@ -92,27 +92,17 @@ start_load() {
 	start_verified_io randrw libaio --offset=1M
 }
 
-# Print how often the array's paths have failed and were reinstated, from md/paths.
-failures_and_reinstatements() {
-	awk 'NR > 1 { f += $8; r += $9 } END { print f + 0, r + 0 }' "/sys/block/${MD##*/}/md/paths"
-}
-
-# failures_of <path>: print how often it has failed.
-failures_of() {
-	awk -v name="$(name_of "$1")" '$2 == name { print $8 }' "/sys/block/${MD##*/}/md/paths"
-}
-
 # flaps <path>: reads work, so probes reinstate the path, and the next write fails it again.  The
 # delay doubles, which one line says, and no failure has more than one line.
 flaps() {
 	local lines failures
 	wait_for 30 path_state "$1" faulty
-	assert_equal "reason of $1" failed-over "$(reason_of "$1")"
-	wait_for 30 at_least 3 failures_of "$1"
+	assert_equal "reason of $1" failed-over "$(column_of "$1" reason)"
+	wait_for 30 at_least 3 column_of "$1" failures
 	wait_for path_state "$1" faulty
 	wait_for equals 1 lines_about "path $(name_of "$1") is flapping: not reinstated for 2 s"
 	lines=$(lines_about "path $(name_of "$1") failed")
-	failures=$(failures_of "$1")
+	failures=$(column_of "$1" failures)
 	((lines >= 1 && lines <= failures)) || fail "expected: 1 to $failures lines" "got:      $lines"
 	wait_for_io 200
 }
@@ -137,7 +127,7 @@ fails_once() {
 	local line
 	line="path $(name_of "$1") failed; I/O continues on 1 of 2 paths"
 	wait_for 60 path_state "$1" faulty
-	assert_match "reason of $1" "^($2)$" "$(reason_of "$1")"
+	assert_match "reason of $1" "^($2)$" "$(column_of "$1" reason)"
 	assert_equal "live paths" 1 "$(active_paths "$MD")"
 	wait_for equals 1 lines_about "$line"
 	wait_for_io 200

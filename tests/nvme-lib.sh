@@ -80,7 +80,7 @@ connect_nvme() {
 	NEW=$(nvme_disk "$1")
 }
 
-# controller_of <number of a port>: print the controller's folder in sysfs.
+# controller_of <number of a port>: print the controller's directory in sysfs.
 controller_of() {
 	local controller
 	for controller in /sys/class/nvme/*; do

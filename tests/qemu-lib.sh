@@ -30,7 +30,7 @@ virtio_blk_disks() {
 	disks_at /sys/bus/virtio/devices/*/block/*
 }
 
-# disks_at <folder in sysfs>...: print those that exist as disks, in the order of QEMU's devices
+# disks_at <directory in sysfs>...: print those that exist as disks, in the order of QEMU's devices
 disks_at() {
 	local disk
 	for disk; do
@@ -76,7 +76,7 @@ silent_disk_under_io() {
 	start_verified_io randwrite libaio
 	hang_qemu_disk "$1" 0
 	wait_for 30 path_state "${PATHS[0]}" faulty
-	assert_equal "reason" timeout "$(reason_of "${PATHS[0]}")"
+	assert_equal "reason" timeout "$(column_of "${PATHS[0]}" reason)"
 	assert_equal "live paths" 1 "$(active_paths "$MD")"
 	wait_for equals 1 lines_about "path $(name_of "${PATHS[0]}") failed; I/O continues on 1 of 2 paths"
 
@@ -91,7 +91,7 @@ silent_disk_under_io() {
 	release_qemu_disk "$1" 0
 	wait_for path_state "${PATHS[0]}" in_sync
 	finish_verified_io
-	wait_for equals 0 in_flight_on "${PATHS[0]}"
+	wait_for equals 0 column_of "${PATHS[0]}" in_flight
 	assert_active_paths "$MD" 2
 	assert_equal "lines about a failure" 1 "$(lines_about ' failed; ')"
 }

@@ -1,11 +1,6 @@
 # Helpers for the tests of group reinstate.
 # shellcheck shell=bash
 
-# hold_left <path>: print how long a path is still held down, in ms, from md/paths.
-hold_left() {
-	awk -v name="$(name_of "$1")" '$2 == name { print $10 }' "/sys/block/${MD##*/}/md/paths"
-}
-
 # hold_down <path>: under I/O to this path, have it fail again and again until it is held down for
 # several seconds.  Then it works again.
 hold_down() {
@@ -13,7 +8,7 @@ hold_down() {
 		pull_path "$1"
 		wait_for path_state "$1" faulty
 		plug_path "$1"
-		[[ $(hold_left "$1") -lt 6000 ]] || return 0
+		[[ $(column_of "$1" hold_ms) -lt 6000 ]] || return 0
 		wait_for 20 path_state "$1" in_sync
 	done
 }

@@ -4,7 +4,7 @@
 # fails_at_rest <path> <reason>: the path fails although nothing uses it, and no other path does.
 fails_at_rest() {
 	wait_for path_state "$1" faulty
-	assert_equal "reason of $1" "$2" "$(reason_of "$1")"
+	assert_equal "reason of $1" "$2" "$(column_of "$1" reason)"
 	assert_equal "live paths" $((${#PATHS[@]} - 1)) "$(active_paths "$MD")"
 }
 

@@ -39,13 +39,13 @@ release_lun() {
 # The number of the LUN on each wire.
 LUN=0
 
-# make_lun <folder of a target port group> <number of the wire>
+# make_lun <directory of a target port group> <number of the wire>
 make_lun() {
 	mkdir -p "$1/lun/lun_$LUN"
 	ln --symbolic "$LIO/core/iblock_$2/disk" "$1/lun/lun_$LUN/disk"
 }
 
-# remove_port_group <its folder>, and its target
+# remove_port_group <its directory>, and its target
 remove_port_group() {
 	rm -f "$1/lun/lun_$LUN/disk"
 	rmdir "$1/lun/lun_$LUN" "$1" "${1%/*}"
@@ -132,7 +132,7 @@ make_iscsi_target() {
 	echo 0 >"$group/attrib/authentication"
 	echo 1 >"$group/attrib/generate_node_acls"
 	echo 0 >"$group/attrib/demo_mode_write_protect"
-	# A portal's socket is in the namespace of the program that creates its folder.  ip netns
+	# A portal's socket is in the namespace of the program that creates its directory.  ip netns
 	# exec would mount another /sys.
 	nsenter --net=/run/netns/target mkdir "$group/np/10.0.$1.2:3260"
 	echo 1 >"$group/enable"
@@ -173,7 +173,7 @@ log_out_if_in() {
 	[[ -z $(session_of_wire "$1") ]] || log_out "$1"
 }
 
-# session_of_wire <number>: print the session's folder in sysfs
+# session_of_wire <number>: print the session's directory in sysfs
 session_of_wire() {
 	local connection address
 	for connection in /sys/class/iscsi_connection/connection*; do
@@ -311,7 +311,7 @@ fc_disk_of_wire() {
 		echo "${disk##*/}"
 }
 
-# remote_port <number>: print the folder of the port that the initiator of this wire sees
+# remote_port <number>: print the directory of the port that the initiator of this wire sees
 remote_port() {
 	compgen -G "/sys/class/net/wire$1/ctlr_*/host*/rport-*/fc_remote_ports/rport-*"
 }
@@ -370,7 +370,7 @@ remove_rdma() {
 	done
 }
 
-# srp_group <number>: print the folder of the target port group on this wire.  The target's name is
+# srp_group <number>: print the directory of the target port group on this wire.  The target's name is
 # the GID of its port.
 srp_group() {
 	local gid
@@ -435,7 +435,7 @@ make_srp_paths() {
 	done
 }
 
-# srp_host <number>: print the folder of the initiator's SCSI host on this wire
+# srp_host <number>: print the directory of the initiator's SCSI host on this wire
 srp_host() {
 	local file
 	file=$(grep --files-with-matches --line-regexp "wire$1" /sys/class/scsi_host/host*/local_ib_device)
@@ -448,7 +448,7 @@ srp_disk_of_wire() {
 	disk=$(compgen -G "$(srp_host "$1")/device/target*/*/block/*") && echo "${disk##*/}"
 }
 
-# srp_port <number>: print the folder of the port that the initiator of this wire sees
+# srp_port <number>: print the directory of the port that the initiator of this wire sees
 srp_port() {
 	compgen -G "$(srp_host "$1")/device/port-*/srp_remote_ports/port-*"
 }
