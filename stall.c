@@ -230,13 +230,17 @@ static void mp_check_rest_responds(struct mp_path *path, struct md_rdev *rdev)
 {
 	unsigned int io_timeout = READ_ONCE(path->conf->io_timeout);
 	struct mp_path *other = mp_responding_path(path);
+	unsigned long began = READ_ONCE(path->probe_began);
 
 	if (!mp_check_is_late(path)) {
 		path->alone_since = jiffies;
 		return;
 	}
+	/* This may be the first look at the check, long after the last completion. */
+	if (mp_is_over(path->alone_since, jiffies - began))
+		path->alone_since = began;
 	if (READ_ONCE(path->awaited) && !test_bit(MP_STALLED, &path->demerits))
-		mp_set_stalled(path, rdev, jiffies_to_msecs(jiffies - path->probe_began));
+		mp_set_stalled(path, rdev, jiffies_to_msecs(jiffies - began));
 	if (other)
 		mp_request_probe(other);
 	if (!mp_any_other_responds(path))
