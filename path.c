@@ -192,6 +192,7 @@ static void __mp_unconfirm_others(struct mp_path *path)
 void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
 {
 	struct mp_conf *conf = path->conf;
+	sector_t sectors = get_capacity(rdev->bdev->bd_disk);
 	unsigned long now = jiffies;
 	bool was_live;
 
@@ -216,10 +217,11 @@ void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason 
 	path->reason = reason;
 	/*
 	 * The disk may have grown since the path was added.  Then the live paths report the
-	 * same size.  pairs with mp_has_same_size()
+	 * same size.  A smaller size, or 0, may be that of a controller that starts: the disk
+	 * then has its size again when the path returns.  pairs with mp_has_same_size()
 	 */
-	if (get_capacity(rdev->bdev->bd_disk) == mp_live_sectors(conf))
-		WRITE_ONCE(path->disk.sectors, get_capacity(rdev->bdev->bd_disk));
+	if (sectors > path->disk.sectors && sectors == mp_live_sectors(conf))
+		WRITE_ONCE(path->disk.sectors, sectors);
 	path->failures++;
 	WRITE_ONCE(path->auto_reinstate, reason != MP_BY_ADMIN);
 	trace_path_failed(disk_devt(conf->mddev->gendisk), rdev->bdev->bd_dev, reason,
