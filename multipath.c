@@ -133,6 +133,10 @@ static void multipath_quiesce(struct mddev *mddev, int quiesce)
  * kernel thread, or in a task that submits bios or flushes its plug, possibly this very
  * task.  mddev->pending_writes does not help: the ioctl of mdadm --fail takes no lock, so
  * it may run while a superblock is written.
+ *
+ * One case looks like the administrator and is not: a task that executes a passthrough request, or
+ * changes the queue, may dispatch the write of another, and end it if the device has just gone
+ * offline.  It is rare, and the administrator then has to reinstate the path.
  */
 static bool mp_failed_by_admin(const struct md_rdev *rdev)
 {

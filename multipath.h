@@ -789,6 +789,18 @@ void __mp_set_state(struct mp_conf *conf, enum mp_state state);
 void __mp_set_failed(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason);
 
 /**
+ * mp_request_removal() - have md core remove a failed path if its device is gone
+ * @path: the path
+ *
+ * md core does so only when it is told to check.  Until it has done so, the path keeps its slot.
+ *
+ * Context: any but hard IRQ.  The caller wakes retry_work, or is retry_work.
+ *
+ * Return: whether the device is gone.
+ */
+bool mp_request_removal(struct mp_path *path);
+
+/**
  * mp_request_probe() - have retry_work probe a path that may not work
  * @path: the path; a later request for another path replaces one that is pending
  *

@@ -288,6 +288,20 @@ void mp_path_changed(struct mp_conf *conf, struct md_rdev *rdev)
 	mp_wake_retry_work(conf);
 }
 
+bool mp_request_removal(struct mp_path *path)
+{
+	struct md_rdev *rdev;
+	bool gone;
+
+	rcu_read_lock();
+	rdev = rcu_dereference(path->rdev);
+	gone = rdev && is_rdev_broken(rdev);
+	rcu_read_unlock();
+	if (gone)
+		WRITE_ONCE(path->conf->recovery_due, true);
+	return gone;
+}
+
 /* Not through md_error(): that is how mdadm --fail arrives, see multipath_error(). */
 void mp_fail_path(struct mp_path *path, struct md_rdev *rdev, enum mp_reason reason)
 {
@@ -615,7 +629,7 @@ static void mp_send_uevent(struct mp_conf *conf, const char *event, const char *
 
 /*
  * Notify that a path has left the slot.  The udev rules that hide paths look at all hidden
- * devices then, so an event that a later one replaces does no harm.
+ * devices of the array then, so an event that a later one replaces does no harm.
  */
 static void mp_notify_removed(struct mp_conf *conf, struct mp_path *path)
 {

@@ -735,21 +735,6 @@ static unsigned long mp_next_reinstate_probe(const struct mp_path *path)
 	return failed_at + hold;
 }
 
-/* md core removes a path whose device is gone, but only when it is told to check. */
-static bool mp_request_removal(struct mp_path *path)
-{
-	struct md_rdev *rdev;
-	bool gone;
-
-	rcu_read_lock();
-	rdev = rcu_dereference(path->rdev);
-	gone = rdev && is_rdev_broken(rdev);
-	rcu_read_unlock();
-	if (gone)
-		WRITE_ONCE(path->conf->recovery_due, true);
-	return gone;
-}
-
 /*
  * Whether a failed path may be reinstated and has no probe in flight, whose end wakes
  * retry_work.

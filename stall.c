@@ -366,6 +366,18 @@ static unsigned long mp_next_look(const struct mp_conf *conf)
 	return time_after(until, now) ? until - now : 1;
 }
 
+/*
+ * No probe is due of a path that the administrator has failed, so none finds its device gone.  With
+ * I/O in flight it cannot be removed, and md core would suspend the array in vain.
+ */
+static void mp_remove_if_unwanted(struct mp_path *path, const struct md_rdev *rdev,
+				  const struct mp_tally *total)
+{
+	if (!mp_rdev_live(rdev) && !READ_ONCE(path->auto_reinstate) &&
+	    !mp_tally_in_flight(total) && mp_request_removal(path))
+		mp_wake_retry_work(path->conf);
+}
+
 /* A path has I/O.  Its array may have been at rest, and other states may have changed since. */
 static void mp_note_use(struct mp_conf *conf)
 {
@@ -395,6 +407,7 @@ void mp_stall_work(struct work_struct *work)
 		mp_check_path_responds(path, rdev, &total);
 		if (is_rdev_broken(rdev)) {
 			mp_fail_path(path, rdev, MP_GONE);
+			mp_remove_if_unwanted(path, rdev, &total);
 			path->rested_since = jiffies;
 		} else if (mp_update_rest(path, rdev, &total)) {
 			used |= mp_rdev_live(rdev);
