@@ -2,7 +2,7 @@
 # tests/vm/common.sh first.  tests/superblock-across is the part in the virtual machine.
 # shellcheck shell=bash
 
-# Each test has its own folder, also one that runs for several kernels at the same time.
+# Each test has its own directory, also one that runs for several kernels at the same time.
 ACROSS=across${KERNEL:+-$KERNEL}
 
 # in_machine <kernel> <function of tests/superblock-across> [argument]...
@@ -16,7 +16,7 @@ in_machine() {
 	echo "$output"
 }
 
-# A machine sees only the folder of its kernel.
+# A machine sees only the directory of its kernel.
 prepare_kernel() {
 	make_any_root "$1"
 	mkdir -p "$OUT/$1"

@@ -53,7 +53,7 @@ last_kernel_line() {
 # make_null_disk <name> <configfs attribute=value>...: create a null_blk disk and set DISK to its
 # device.
 make_null_disk() {
-	local name=$1 folder=/sys/kernel/config/nullb/$1 setting
+	local name=$1 dir=/sys/kernel/config/nullb/$1 setting
 	shift
 
 	is_loaded null_blk || {
@@ -61,17 +61,17 @@ make_null_disk() {
 		modprobe null_blk nr_devices=0
 	}
 	mountpoint --quiet /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
-	mkdir "$folder"
-	defer rmdir "$folder"
+	mkdir "$dir"
+	defer rmdir "$dir"
 	for setting; do
-		echo "${setting#*=}" >"$folder/${setting%%=*}"
+		echo "${setting#*=}" >"$dir/${setting%%=*}"
 	done
-	echo 1 >"$folder/power"
+	echo 1 >"$dir/power"
 	wait_for_udev
 
-	# Since 6.11, the device is named after the configfs folder.
+	# Since 6.11, the device is named after the configfs directory.
 	DISK=/dev/$name
-	[[ -e $DISK ]] || DISK=/dev/nullb$(<"$folder/index")
+	[[ -e $DISK ]] || DISK=/dev/nullb$(<"$dir/index")
 }
 
 # Arrays assembled through sysfs, in ways that mdadm does not allow.

@@ -13,7 +13,7 @@ FIRST_KERNEL=$(kernel_names | head -n 1)
 run_fixtures() {
 	RESULT=$WORK/result
 	STATUS=0
-	env --unset=FOLDER --unset=KERNEL MP_OUT="$WORK/out" MP_TESTS=tests/meta/fixtures MP_MODULE=none \
+	env --unset=DIR --unset=KERNEL MP_OUT="$WORK/out" MP_TESTS=tests/meta/fixtures MP_MODULE=none \
 		MP_TIME_SCALE=2 tests/run -k "$FIRST_KERNEL" "${@/#/t/}" >"$RESULT" || STATUS=$?
 	cat "$RESULT"
 }

@@ -2,12 +2,12 @@
 # kernel.  Source tests/vm/common.sh first, and set:
 #
 # BASE_NAME	the kernel that provides root, compiler and source
-# OVER		a folder that is laid over the root, with the tools (by unpack_tools) and the source as
+# OVER		a directory that is laid over the root, with the tools (by unpack_tools) and the source as
 #		usr/src/linux
-# BUILD		the folder to build in
+# BUILD		the directory to build in
 # shellcheck shell=bash
 
-# base_apt <folder> <apt-get's arguments>: run root_apt with the root's sources, knowing what is
+# base_apt <directory> <apt-get's arguments>: run root_apt with the root's sources, knowing what is
 # installed there.
 base_apt() {
 	local state=$1 base
@@ -17,7 +17,7 @@ base_apt() {
 		root_apt "$state" -o Dir::State::Status="$base/var/lib/dpkg/status" "$@"
 }
 
-# unpack_tools <folder for apt> <package>...: unpack these packages, and what they need beyond the root,
+# unpack_tools <directory for apt> <package>...: unpack these packages, and what they need beyond the root,
 # to OVER
 unpack_tools() {
 	local state=$1 deb
