@@ -24,13 +24,13 @@ start_multipathd() {
 allow_multipath_tools() {
 	rm -f /run/modprobe.d/no-alua.conf
 	find /run/udev/rules.d -type l -delete
-	udevadm control --reload
+	ask_udevd control --reload
 	udevadm trigger --subsystem-match=block --settle
 }
 
 run_multipathd() {
 	modprobe dm-multipath
-	multipathd -d >"$FOLDER/multipathd.log" 2>&1 &
+	multipathd -d >"$DIR/multipathd.log" 2>&1 &
 	# shellcheck disable=SC2034
 	MULTIPATHD=$!
 }

@@ -26,6 +26,11 @@ assert_not_shown() {
 	[[ ! $OUTPUT =~ $1 ]] || fail "expected: no '$1' in the output" "got:      $OUTPUT"
 }
 
+# commands <build, create or add>: print the commands of mdadm in the last output
+commands() {
+	sed --quiet "s/^ *\(mdadm .*--$1.*\)/\1/p" <<<"$OUTPUT"
+}
+
 # json <perl expression>: print its value for the object $j, which "status --json" prints.  $p is the
 # first path of the first array.
 json() {
@@ -55,6 +60,7 @@ name_array() {
 
 # make_luns <hosts> <disks>: disks with an ID each, which each host sees.  They share one store.
 make_luns() {
+	has_scsi_debug || skip "this kernel has no scsi_debug"
 	modprobe sd_mod
 	defer remove_module scsi_debug
 	modprobe scsi_debug add_host="$1" max_luns="$2" per_host_store=0 vpd_use_hostno=0 \
@@ -69,6 +75,16 @@ paths_to() {
 	for disk in /sys/bus/pseudo/devices/adapter*/host*/target*/*:"$1"/block/*; do
 		printf '%s /dev/%s\n' "$disk" "${disk##*/}"
 	done | sort --version-sort | cut --delimiter=' ' --fields=2
+}
+
+# make_partition <disk>: the first entry of a DOS partition table, of 16384 sectors from 2048 on
+make_partition() {
+	printf '\0\0\0\0\203\0\0\0\0\10\0\0\0\100\0\0' |
+		dd of="$1" bs=1 seek=446 conv=notrunc status=none
+	printf '\125\252' | dd of="$1" bs=1 seek=510 conv=notrunc status=none
+	blockdev --rereadpt "$1"
+	wait_for there "/sys/class/block/${1##*/}1"
+	wait_for_udev
 }
 
 # set_file <file below /sys> <line>
@@ -91,14 +107,14 @@ make_up_array() {
 	NUMBER=0
 }
 
-# make_up_path <name> <its device's folder below /sys/devices> <ID> [columns of md/paths]: the next path
+# make_up_path <name> <its device's directory below /sys/devices> <ID> [columns of md/paths]: the next path
 # of md0
 make_up_path() {
-	local folder=$ROOT/sys/devices/$2
-	mkdir -p "$folder/block/$1" "$ROOT/sys/block/md0/md/dev-$1"
-	ln --symbolic "$folder" "$folder/block/$1/device"
-	ln --symbolic "$folder/block/$1" "$ROOT/sys/block/md0/md/dev-$1/block"
-	printf '%s\n' "$3" >"$folder/wwid"
+	local dir=$ROOT/sys/devices/$2
+	mkdir -p "$dir/block/$1" "$ROOT/sys/block/md0/md/dev-$1"
+	ln --symbolic "$dir" "$dir/block/$1/device"
+	ln --symbolic "$dir/block/$1" "$ROOT/sys/block/md0/md/dev-$1/block"
+	printf '%s\n' "$3" >"$dir/wwid"
 	echo "$NUMBER ${1//!//} ${4:-live - 0 0 1 0 0 0 5 -1}" >>"$ROOT/sys/block/md0/md/paths"
 	NUMBER=$((NUMBER + 1))
 }

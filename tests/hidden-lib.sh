@@ -12,7 +12,7 @@ install_rules() {
 	cp packaging/md-multipath-paths.rules "$rules/59-md-multipath-paths.rules"
 	defer mv "$WORK/${UNWATCH##*/}" "$UNWATCH"
 	mv "$UNWATCH" "$WORK"
-	udevadm control --reload
+	ask_udevd control --reload
 }
 
 # trigger <device>...: have udev examine the devices again
@@ -29,7 +29,7 @@ property() {
 # Print what udev has noted at a device, in the order of the names.
 marks() {
 	local name
-	for name in MD_MULTIPATH_PATH_OF DM_MULTIPATH_DEVICE_PATH SYSTEMD_READY ID_FS_TYPE; do
+	for name in MD_MULTIPATH_PATH_OF DM_MULTIPATH_DEVICE_PATH SYSTEMD_READY UDISKS_IGNORE ID_FS_TYPE; do
 		property "$1" "$name"
 	done | xargs
 }
@@ -38,7 +38,7 @@ marks() {
 assert_hidden() {
 	local device
 	for device in "${@:2}"; do
-		wait_for equals "$1 1 0 mpath_member" marks "$device"
+		wait_for equals "$1 1 0 1 mpath_member" marks "$device"
 	done
 }
 
@@ -70,13 +70,7 @@ uuid_on() {
 	blkid --match-tag UUID --output value --probe "$1"
 }
 
-# mount_on <device or LABEL=...>: mount it on WORK/mnt until the test ends
-mount_on() {
-	mkdir -p "$WORK/mnt"
-	defer unmount
-	mount "$1" "$WORK/mnt"
-}
-
-unmount() {
-	! mountpoint --quiet "$WORK/mnt" || umount "$WORK/mnt"
+# Deactivate the volume group "volumes", if it is there.
+deactivate() {
+	lvm vgchange --quiet -an volumes || :
 }

@@ -13,7 +13,7 @@ SYSTEM=$WORK/system		# the files that differ from the root
 LOG=$WORK/log
 RELEASE=$(release_of "$KERNEL")
 # shellcheck disable=SC2034
-VERSION=$(version_of_sources)
+VERSION=$(scripts/sources --version)
 PACKAGE=md-multipath-dkms
 
 copy_sources() {
@@ -107,6 +107,8 @@ DISK=$WORK/disk
 # in_machine <number of paths> <init> <command>: boot it with the package and the disk.
 in_machine() {
 	local words
+	# Now, so that nothing about it is among the words.
+	"$VM_DIR/make-initrd" "$KERNEL"
 	words=$(MP_CPUS=1 MP_OVER=$SYSTEM MP_DISK=$DISK MP_PATHS=$1 MP_INIT=$2 MP_LIMIT=$((80 * TIME_SCALE)) \
 		"$VM_DIR/shell" "$KERNEL" -c "$3" 2>&1) ||
 		fail "with $1 paths, started by $2:" "$words"
@@ -184,7 +186,8 @@ journalctl --no-pager --boot --output=cat | grep -E "md/multipath|Activate md ar
 # For dracut's parameter, which initramfs-tools ignore.
 ARRAY_UUID=01234567:89abcdef:01234567:89abcdef
 
-# A root file system whose init prints that it runs, and powers the machine off.
+# make_root_system [command]...: a root file system whose init prints that it runs, executes these commands
+# with busybox's shell, and powers the machine off.
 make_root_system() {
 	local tree=$WORK/tree
 	mkdir -p "$tree"/{bin,sbin,proc,sys,dev,run,tmp,etc,root}
@@ -198,9 +201,8 @@ make_root_system() {
 		echo "ROOT-IS-UP, after $(/bin/busybox cat /run/md-multipath.rounds 2>/dev/null) rounds"
 		/bin/busybox cat /proc/mdstat
 		/bin/busybox grep ' / ' /proc/mounts
-		echo o >/proc/sysrq-trigger
-		/bin/busybox sleep 60
 	END
+	printf '%s\n' "$@" 'echo o >/proc/sysrq-trigger' '/bin/busybox sleep 60' >>"$tree/sbin/init"
 	chmod +x "$tree/sbin/init"
 	"$VM_DIR/in-root" "$KERNEL" "$WORK" mke2fs -q -t ext4 -L on-array -d tree root.img 40M
 }
@@ -219,20 +221,26 @@ put_on_array() {
 		mdadm --stop /dev/md0' || fail "no array for the root file system"
 }
 
-# The machine has no 9p then, so its only output is the console.
-# starts_with <number of paths> <expected in the line of init> <expected in mdstat>
-starts_with() {
-	local folder=$OUT/$KERNEL/root-on-array.vm
-	defer rm -rf "$folder"
-	rm -rf "$folder"
-	mkdir "$folder"
-	touch "$folder/job"
-	chmod +x "$folder/job"
+# start_from_array <number of paths> [seconds]: set CONSOLE.  The machine has no 9p then, so this is its only
+# output.
+start_from_array() {
+	local dir=$OUT/$KERNEL/root-on-array.vm
+	defer rm -rf "$dir"
+	rm -rf "$dir"
+	mkdir "$dir"
+	touch "$dir/job"
+	chmod +x "$dir/job"
 	MP_CPUS=1 MP_DISK=$DISK MP_PATHS=$1 MP_INITRD=$SYSTEM/boot/initrd.img-$RELEASE \
 		MP_LINE="root=LABEL=on-array rd.md.uuid=$ARRAY_UUID" \
-		"$VM_DIR/boot" "$KERNEL" "$folder" $((30 * TIME_SCALE)) </dev/null || :
-	cat "$folder/console"
-	assert_match "the console" "ROOT-IS-UP, $2" "$(<"$folder/console")"
-	assert_match "the console" "active (\(auto-read-only\) )?multipath .* $3" "$(<"$folder/console")"
-	assert_match "the console" "/dev/md[0-9]+ / ext4" "$(<"$folder/console")"
+		"$VM_DIR/boot" "$KERNEL" "$dir" $((${2:-30} * TIME_SCALE)) </dev/null || :
+	CONSOLE=$(<"$dir/console")
+	echo "$CONSOLE"
+}
+
+# starts_with <number of paths> <expected in the line of init> <expected in mdstat>
+starts_with() {
+	start_from_array "$1"
+	assert_match "the console" "ROOT-IS-UP, $2" "$CONSOLE"
+	assert_match "the console" "active (\(auto-read-only\) )?multipath .* $3" "$CONSOLE"
+	assert_match "the console" "/dev/md[0-9]+ / ext4" "$CONSOLE"
 }
