@@ -10,13 +10,17 @@ KERNEL=${KERNEL-} WORK=${WORK-}
 
 MODULE=$WORK/module		# the copy of the sources; /mnt inside the root
 LOG=$WORK/make.log
-OVER=				# a folder that hides or replaces files of the root
+OVER=				# a directory that hides or replaces files of the root
 RELEASE=$(release_of "$KERNEL")
 KDIR=/lib/modules/$RELEASE/build
 
 copy_sources() {
 	mkdir -p "$MODULE"
 	(cd "$TOP" && scripts/sources --build | xargs cp --parents --target-directory="$MODULE")
+	if needs_md_source "$KERNEL"; then
+		OVER=$WORK/over
+		lay_md_source "$KERNEL" "$OVER"
+	fi
 }
 
 in_root() {
@@ -77,6 +81,11 @@ module_field() {
 assert_no_warning() {
 	! grep --ignore-case "${1-}.*warning" "$LOG" >"$WORK/warnings" ||
 		fail "compiler warnings:" "$(head --lines=10 "$WORK/warnings")"
+}
+
+# Without BTF, the types come from the kernel's own source, and there is nothing to prove.
+need_btf() {
+	has_btf "$KERNEL" || skip "this kernel has no BTF"
 }
 
 have_option() {

@@ -15,14 +15,14 @@ needs_superblock_hooks() {
 disable_udev_assembly() {
 	defer enable_udev_assembly
 	ln --symbolic --force /dev/null /run/udev/rules.d/64-md-raid-assembly.rules
-	udevadm control --reload
-	udevadm control --ping
+	ask_udevd control --reload
+	ask_udevd control --ping
 }
 
 enable_udev_assembly() {
 	rm --force /run/udev/rules.d/64-md-raid-assembly.rules
-	udevadm control --reload
-	udevadm control --ping
+	ask_udevd control --reload
+	ask_udevd control --ping
 }
 
 # Print the array's state: clean, read-auto ...

@@ -1,4 +1,4 @@
-# Shared by the scripts of this folder: paths, messages, kernels, apt.
+# Shared by the scripts of this directory: paths, messages, kernels, apt.
 # shellcheck shell=bash
 
 set -u
@@ -81,20 +81,29 @@ need_any_kernel() {
 			{ list_kernels; list_debug_kernels; } | awk '{ print $1 }' | xargs)"
 }
 
-# Create this kernel's root in the cache if necessary.
+# Create this kernel's root in the cache if necessary, and what tests/vm/in-root needs beside it.
 make_any_root() {
 	if is_debug_kernel "$1"; then
 		"$VM_DIR/make-debug-root" "$1"
 	else
-		"$VM_DIR/make-root" "$1"
+		"$VM_DIR/make-root" "$1" && { runs_natively "$1" || "$VM_DIR/make-cross-tools" "$1"; }
 	fi
 }
 
-# Print the Debian architecture of a kernel of either file.
-architecture_of() {
+# debian_field <name> <column>: the field of Debian's kernel that a kernel of either file is or is built
+# from
+debian_field() {
 	local base
 	base=$(debug_kernel_field "$1" 2)
-	kernel_field "${base:-$1}" 5
+	kernel_field "${base:-$1}" "$2"
+}
+
+flavour_of() {
+	debian_field "$1" 4
+}
+
+architecture_of() {
+	debian_field "$1" 5
 }
 
 # Whether this machine runs the programs of a kernel's root without emulation.
@@ -104,6 +113,11 @@ runs_natively() {
 
 root_of() {
 	printf '%s/roots/%s\n' "$MP_CACHE" "$1"
+}
+
+# Print the directory that tests/vm/make-cross-tools makes.
+cross_tools_of() {
+	printf '%s/cross-tools/%s\n' "$MP_CACHE" "$1"
 }
 
 # Print the release of the single kernel in a root.
@@ -128,8 +142,8 @@ archive_line() {
 	[[ -z $uri ]] || echo "$1 [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $2 main"
 }
 
-# root_apt <folder> <apt-get's arguments>: run the machine's apt-get with a root's sources, from
-# <folder>/sources.list.  apt writes only to this folder.
+# root_apt <directory> <apt-get's arguments>: run the machine's apt-get with a root's sources, from
+# <directory>/sources.list.  apt writes only to this directory.
 root_apt() {
 	local state=$1
 	shift
@@ -147,7 +161,37 @@ root_apt() {
 		"$@"
 }
 
-# Print the folder that tests/vm/make-initrd makes, with vmlinux and initrd.
+# has_btf <kernel>: it describes its types, md's among them.
+has_btf() {
+	grep --quiet ^CONFIG_DEBUG_INFO_BTF=y "$(root_of "$1")/boot/config-$(release_of "$1")"
+}
+
+# needs_md_source <kernel>: nothing in the root describes md's types.  The headers of debug kernels without
+# BTF have md's source.
+needs_md_source() {
+	! has_btf "$1" && [[ ! -f $(root_of "$1")/usr/src/linux-headers-$(release_of "$1")/drivers/md/md.h ]]
+}
+
+# lay_md_source <kernel> <directory>: fill a directory that is to be laid over the root, so that the headers
+# have md's source.
+lay_md_source() {
+	local source headers
+	source=$("$TOP/scripts/kernel-source" "$1") || return
+	headers=$2/usr/src/linux-headers-$(release_of "$1")
+	mkdir -p "$headers/drivers/md" && cp "$source"/drivers/md/*.[ch] "$headers/drivers/md"
+}
+
+# Print the file system by which a kernel's machine uses directories of this one: 9p, which Debian's kernels
+# for clouds lack, or virtiofs.
+share_type() {
+	if grep --quiet '/9pnet_virtio\.ko' "$(root_of "$1")/lib/modules/$(release_of "$1")"/modules.{dep,builtin}; then
+		echo 9p
+	else
+		echo virtiofs
+	fi
+}
+
+# Print the directory that tests/vm/make-initrd makes, with vmlinux and initrd.
 boot_files_of() {
 	printf '%s/boot/%s\n' "$MP_CACHE" "$1"
 }
@@ -162,8 +206,8 @@ has_kvm() {
 	[[ -w /dev/kvm ]] && grep -Eqw 'vmx|svm' /proc/cpuinfo
 }
 
-# How many times longer tests may take on an emulated architecture.  Programs in its root, such as the
-# compiler, run by emulation, too.
+# How many times longer tests may take on an emulated architecture.  Most programs in its root run by
+# emulation, too.
 FOREIGN_SLOWNESS=4
 
 # time_scale [kernel]...: print how many times slower than a Debian kernel under KVM the slowest of

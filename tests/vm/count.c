@@ -6,7 +6,7 @@
  * The guest selects the function by running a program (tests/vm/count-from) whose
  * first instruction is at MARK plus the low half of the function's address.  The
  * plugin skips SKIP calls and then counts during COUNT calls.  The nth time, it
- * writes <folder>/count.<n> with lines
+ * writes <directory>/count.<n> with lines
  *
  *	<address> <instructions executed in the block that begins there>
  *
@@ -50,7 +50,7 @@ struct block {
 };
 
 static struct block *blocks[BUCKETS];
-static const char *folder;
+static const char *dir;
 static uint64_t skip = 24, count = 128;
 
 static uint64_t function;	/* 0: none selected */
@@ -106,7 +106,7 @@ static void dump(void)
 	char name[4096];
 	FILE *file;
 
-	snprintf(name, sizeof(name), "%s/count.%d", folder, ++dumps);
+	snprintf(name, sizeof(name), "%s/count.%d", dir, ++dumps);
 	file = fopen(name, "w");
 	if (!file) {
 		perror(name);
@@ -157,16 +157,16 @@ static void translated(uint64_t id, struct qemu_plugin_tb *tb)
 	qemu_plugin_register_vcpu_tb_exec_cb(tb, is_mark ? marked : executed, 0, block);
 }
 
-/* Arguments: folder=<folder>. */
+/* Arguments: dir=<directory>. */
 EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv)
 {
 	int i;
 
 	for (i = 0; i < argc; i++)
-		if (!strncmp(argv[i], "folder=", 7))
-			folder = strdup(argv[i] + 7);
-	if (!folder) {
-		fprintf(stderr, "count: missing argument folder=\n");
+		if (!strncmp(argv[i], "dir=", 4))
+			dir = strdup(argv[i] + 4);
+	if (!dir) {
+		fprintf(stderr, "count: missing argument dir=\n");
 		return -1;
 	}
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
