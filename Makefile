@@ -17,7 +17,7 @@ PRODUCTS = $(OBJECTS) $(OBJECTS:%=.%.cmd) $(OBJECTS:%=.%.d) \
 kernel-doc = $(if $(shell perl -MPod::Usage -e 1 2>&1),cmd_checkdoc=)
 kbuild = $(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) W=$(W) $(kernel-doc)
 
-modules-folder = $(INSTALL_MOD_PATH)/lib/modules/$(release)
+modules-dir = $(INSTALL_MOD_PATH)/lib/modules/$(release)
 release = $(shell sed -n 's/^.*UTS_RELEASE "\(.*\)"$$/\1/p' $(KDIR)/include/generated/utsrelease.h 2>/dev/null)
 
 # When the check of md.h fails, print the line that names the remedy last.
@@ -37,8 +37,8 @@ install: modules
 	depmod $(addprefix --basedir=,$(INSTALL_MOD_PATH)) $(release)
 
 uninstall:
-	rm -f $(modules-folder)/updates/multipath.ko{,.xz,.gz,.zst}
-	[ ! -d $(modules-folder)/updates ] || rmdir --ignore-fail-on-non-empty $(modules-folder)/updates
+	rm -f $(modules-dir)/updates/multipath.ko{,.xz,.gz,.zst}
+	[ ! -d $(modules-dir)/updates ] || rmdir --ignore-fail-on-non-empty $(modules-dir)/updates
 	depmod $(addprefix --basedir=,$(INSTALL_MOD_PATH)) $(release)
 
 clean:
@@ -162,11 +162,13 @@ help:
 	@echo 'make kernels-table  test which features work on which kernel, and update docs/kernels.md'
 	@echo 'make lint        run all static checks: see scripts/lint'
 	@echo
-	@echo 'KDIR=<folder>      build for the kernel with this build folder'
-	@echo 'CC=clang           compile with clang; the kernel must be built with clang too'
-	@echo 'MD_SOURCE=<folder> use drivers/md/md.h of this source tree of the same kernel'
-	@echo 'KERNEL=<name>      use this kernel of tests/vm/kernels'
-	@echo 'TESTS="<test>..."  run only these tests'
+	@echo 'KDIR=<directory>       build for the kernel with this build directory'
+	@echo 'INSTALL_MOD_PATH=<directory>  install the module below this directory'
+	@echo 'CC=clang               compile with clang; the kernel must be built with clang too'
+	@echo 'MD_SOURCE=<directory>  use drivers/md/md.h of this source tree of the same kernel'
+	@echo 'KERNEL=<name>          use this kernel of tests/vm/kernels'
+	@echo 'ARCH=<name>            i386, arm64, s390x or ppc64el'
+	@echo 'TESTS="<test>..."      run only these tests'
 
 .DEFAULT_GOAL := modules
 .PHONY: modules headers install uninstall clean deb rpm dkms dkms-remove check check-others check-all check-debug check-races check-in-tree check-kernels check-arch check-configs demo bench bench-paths bench-silence bench-command bench-scale bench-profile plot kernels-table lint help
