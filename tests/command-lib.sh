@@ -69,12 +69,13 @@ make_luns() {
 	wait_for_udev
 }
 
-# paths_to <LUN>: print its devices
+# paths_to <LUN>: print its devices, in the order of find.  The disks of two hosts get their names in any
+# order, because they are probed at the same time.
 paths_to() {
 	local disk
 	for disk in /sys/bus/pseudo/devices/adapter*/host*/target*/*:"$1"/block/*; do
-		printf '%s /dev/%s\n' "$disk" "${disk##*/}"
-	done | sort --version-sort | cut --delimiter=' ' --fields=2
+		echo "/dev/${disk##*/}"
+	done | LC_ALL=C sort
 }
 
 # make_partition <disk>: the first entry of a DOS partition table, of 16384 sectors from 2048 on
