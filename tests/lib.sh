@@ -207,11 +207,12 @@ mib() {
 install_assembly_rules() {
 	local rules=/run/udev/rules.d lib=/usr/lib/md-multipath
 	defer ask_udevd control --reload
-	defer rm -r "$lib" "$rules"/{63-md-multipath-before-mdadm,65-md-multipath}.rules
+	defer rm -r "$lib" "$rules"/{63-md-multipath-before-mdadm,65-md-multipath,66-md-multipath-names}.rules
 	mkdir -p "$lib"
 	cp packaging/{hidden-paths,path-came,set-timeouts} "$lib"
 	cp packaging/md-multipath-before-mdadm.rules "$rules/63-md-multipath-before-mdadm.rules"
 	cp packaging/md-multipath.rules "$rules/65-md-multipath.rules"
+	cp packaging/md-multipath-names.rules "$rules/66-md-multipath-names.rules"
 	ask_udevd control --reload
 }
 
