@@ -24,7 +24,7 @@ start_multipathd() {
 allow_multipath_tools() {
 	rm -f /run/modprobe.d/no-alua.conf
 	find /run/udev/rules.d -type l -delete
-	ask_udevd control --reload
+	control_udevd --reload
 	udevadm trigger --subsystem-match=block --settle
 }
 

@@ -12,7 +12,7 @@ install_rules() {
 	cp packaging/md-multipath-paths.rules "$rules/59-md-multipath-paths.rules"
 	defer mv "$WORK/${UNWATCH##*/}" "$UNWATCH"
 	mv "$UNWATCH" "$WORK"
-	ask_udevd control --reload
+	control_udevd --reload
 }
 
 # trigger <device>...: have udev examine the devices again

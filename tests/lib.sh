@@ -206,14 +206,14 @@ mib() {
 # Install the package's udev rules that add paths and start arrays, and the programs that they call.
 install_assembly_rules() {
 	local rules=/run/udev/rules.d lib=/usr/lib/md-multipath
-	defer ask_udevd control --reload
+	defer control_udevd --reload
 	defer rm -r "$lib" "$rules"/{63-md-multipath-before-mdadm,65-md-multipath,66-md-multipath-names}.rules
 	mkdir -p "$lib"
 	cp packaging/{hidden-paths,path-came,set-timeouts} "$lib"
 	cp packaging/md-multipath-before-mdadm.rules "$rules/63-md-multipath-before-mdadm.rules"
 	cp packaging/md-multipath.rules "$rules/65-md-multipath.rules"
 	cp packaging/md-multipath-names.rules "$rules/66-md-multipath-names.rules"
-	ask_udevd control --reload
+	control_udevd --reload
 }
 
 # ask_udevd <argument of udevadm>...: udevd sometimes closes the connection instead of answering; the next
@@ -225,6 +225,12 @@ ask_udevd() {
 		last 1
 	done
 	return 1
+}
+
+# control_udevd <option of udevadm control>: send the message twice.  udevd ignores one that arrives between
+# its accept() and its setsockopt(SO_PASSCRED), and udevadm then succeeds.
+control_udevd() {
+	ask_udevd control "$1" && ask_udevd control "$1"
 }
 
 wait_for_udev() {

@@ -15,14 +15,12 @@ needs_superblock_hooks() {
 disable_udev_assembly() {
 	defer enable_udev_assembly
 	ln --symbolic --force /dev/null /run/udev/rules.d/64-md-raid-assembly.rules
-	ask_udevd control --reload
-	ask_udevd control --ping
+	control_udevd --reload
 }
 
 enable_udev_assembly() {
 	rm --force /run/udev/rules.d/64-md-raid-assembly.rules
-	ask_udevd control --reload
-	ask_udevd control --ping
+	control_udevd --reload
 }
 
 # Print the array's state: clean, read-auto ...
