@@ -69,6 +69,8 @@ Provides: /bin/bash /bin/sh bpftool dkms kmod openssl xz zstd
 install_rpm() {
 	run_in_system apt-get --quiet --quiet update
 	apt_install --no-install-recommends rpm "$@"
+	# In Debian 12, this is in the home directory, which commands here do not share.
+	in_system sh -c 'mkdir -p /etc/rpm && echo "%_dbpath /var/lib/rpm" >/etc/rpm/macros.dbpath'
 	echo "$REQUIRED" >"$SOURCE/debian.spec"
 	run_in_system rpmbuild -bb --define "_rpmdir /mnt/out" debian.spec
 	run_in_system rpm --install out/noarch/debian-1-1.noarch.rpm
