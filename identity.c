@@ -166,8 +166,13 @@ static bool mp_has_same_size(struct mp_path *path, const struct mp_disk *now)
 static bool mp_has_room(struct mp_path *path, const struct md_rdev *rdev)
 {
 	struct mddev *mddev = path->conf->mddev;
-	/* md core writes rdev->sectors to the superblock and relies on it at assembly. */
-	sector_t needed = max(READ_ONCE(mddev->dev_sectors), READ_ONCE(rdev->sectors));
+	/*
+	 * md core writes rdev->sectors to the superblock and relies on it at assembly.  On 32
+	 * bits, a read while sysfs changes it may mix both values.  At worst, the path is
+	 * refused until its next probe.
+	 */
+	sector_t data_sectors = atomic64_read(&path->conf->data_sectors);
+	sector_t needed = max(data_sectors, READ_ONCE(rdev->sectors));
 
 	if (mp_has_sectors(rdev, needed))
 		return true;

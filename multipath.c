@@ -347,6 +347,7 @@ static struct mp_conf *mp_alloc_conf(struct mddev *mddev)
 		return NULL;
 
 	conf->mddev = mddev;
+	atomic64_set(&conf->data_sectors, mddev->dev_sectors);
 	conf->no_path_retry = MP_NO_PATH_RETRY;
 	conf->probe_interval = MP_PROBE_INTERVAL;
 	conf->stall_timeout = MP_STALL_TIMEOUT;
@@ -697,6 +698,7 @@ static int multipath_check_reshape(struct mddev *mddev)
  */
 static int multipath_resize(struct mddev *mddev, sector_t sectors)
 {
+	struct mp_conf *conf = mddev->private;
 	struct md_rdev *rdev;
 	int err;
 
@@ -726,8 +728,9 @@ static int multipath_resize(struct mddev *mddev, sector_t sectors)
 	err = mp_check_superblock_writer(mddev);
 	if (err)
 		return err;
-	/* pairs with mp_has_room(), mp_probe_sector() */
-	WRITE_ONCE(mddev->dev_sectors, sectors);
+	mddev->dev_sectors = sectors;
+	/* pairs with mp_has_room(), mp_probe_sector(), mp_check_shrunk() */
+	atomic64_set(&conf->data_sectors, sectors);
 	md_set_array_sectors(mddev, sectors);
 	return 0;
 }

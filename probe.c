@@ -100,7 +100,7 @@ static sector_t mp_probe_sector(struct mp_path *path, unsigned int place)
 {
 	struct md_rdev *rdev = mp_rdev(path);
 	sector_t block = bdev_logical_block_size(rdev->bdev) >> SECTOR_SHIFT;
-	sector_t sectors = READ_ONCE(path->conf->mddev->dev_sectors);
+	sector_t sectors = atomic64_read(&path->conf->data_sectors);
 	/* The array may be smaller than a block. */
 	sector_t at[MP_PROBE_PLACES] = { 0, max(sectors, block) - block, sectors / 2 };
 
@@ -594,7 +594,7 @@ static void mp_note_probe(struct mp_path *path)
  */
 static void mp_check_shrunk(struct mp_conf *conf)
 {
-	sector_t needed = READ_ONCE(conf->mddev->dev_sectors);
+	sector_t needed = atomic64_read(&conf->data_sectors);
 	bool shrunk = false;
 	struct mp_path *path;
 
