@@ -10,6 +10,7 @@ KERNEL=${KERNEL-} WORK=${WORK-}
 
 MODULE=$WORK/module		# the copy of the sources; /mnt inside the root
 LOG=$WORK/make.log
+AS=()				# a command that runs make, such as setpriv
 OVER=				# a directory that hides or replaces files of the root
 RELEASE=$(release_of "$KERNEL")
 KDIR=/lib/modules/$RELEASE/build
@@ -28,7 +29,7 @@ in_root() {
 }
 
 run_make() {
-	in_root make KDIR="$KDIR" "$@" >"$LOG" 2>&1 </dev/null
+	in_root "${AS[@]}" make KDIR="$KDIR" "$@" >"$LOG" 2>&1 </dev/null
 }
 
 make_module() {
