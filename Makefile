@@ -20,10 +20,13 @@ kbuild = $(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) W=$(W) $(kernel-doc
 modules-dir = $(INSTALL_MOD_PATH)/lib/modules/$(release)
 release = $(shell sed -n 's/^.*UTS_RELEASE "\(.*\)"$$/\1/p' $(KDIR)/include/generated/utsrelease.h 2>/dev/null)
 
-# When the check of md.h fails, print the line that names the remedy last.
+# When the check of md.h fails, print the line that names the remedy last.  The parameters of the module
+# tell which branch of compat-superblocks.h was compiled.
 modules: headers
 	@{ $(kbuild) modules 2>&1 >&3 | tee $(HEADERS)/errors >&2; } 3>&1 || \
 		{ ! grep -q MP_SAME $(HEADERS)/errors || grep '^multipath: ' $(HEADERS)/md-layout.h >&2; exit 1; }
+	@! grep -q 'parm=superblocks:' multipath.ko || grep -q 'parm=superblocks_missed:' multipath.ko || \
+		echo 'multipath: kernel $(release): no superblock support (needs CONFIG_KRETPROBES, and super_1_load() and super_1_validate() in md): mdadm --create and --assemble will fail, use mdadm --build' >&2
 
 # The stamp is newer than the module if the kernel or its headers have changed: rebuild all.
 headers:
