@@ -472,13 +472,21 @@ create_array() {
 	wait_for_udev
 }
 
+# A program that opens the device file while the array disappears makes md create an empty array of this
+# name: stop that one, too.
+is_stopped() {
+	local dir=/sys/block/${1##*/}/md
+	[[ $(cat "$dir/array_state" 2>&1) != clear ]] || run_quietly mdadm --stop "$1"
+	gone "$dir"
+}
+
 # Does nothing if the test has already stopped the array.
 stop_array() {
 	local md=${1:-$MD}
 	[[ -e /sys/block/${md##*/}/md ]] || return 0
 	wait_for_udev
 	wait_for run_quietly mdadm --stop "$md"
-	wait_for gone "/sys/block/${md##*/}/md"
+	wait_for is_stopped "$md"
 }
 
 stop_all_arrays() {
