@@ -168,8 +168,8 @@ static bool mp_has_room(struct mp_path *path, const struct md_rdev *rdev)
 	struct mddev *mddev = path->conf->mddev;
 	/*
 	 * md core writes rdev->sectors to the superblock and relies on it at assembly.  On 32
-	 * bits, a read while sysfs changes it may mix both values.  At worst, the path is
-	 * refused until its next probe.
+	 * bits, a read while sysfs changes it may mix both values.  At worst, one probe
+	 * refuses the path, or accepts one with room for the data but not for rdev->sectors.
 	 */
 	sector_t data_sectors = atomic64_read(&path->conf->data_sectors);
 	sector_t needed = max(data_sectors, READ_ONCE(rdev->sectors));

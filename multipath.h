@@ -472,7 +472,7 @@ struct mp_conf {
 	struct mp_path		*probe_request;	/* any context sets, retry_work takes */
 	struct mp_path		*activated;	/* lock; the path activated last */
 	unsigned long		activated_at;	/* lock; jiffies */
-	atomic64_t		data_sectors;	/* mddev->dev_sectors, whole also on 32 bits */
+	atomic64_t		data_sectors;	/* reconfig_mutex; mddev->dev_sectors, whole */
 
 	/* The counters in sysfs; written only when I/O does not go well. */
 	atomic64_t		failovers;	/* tries that failed and were retried */

@@ -228,7 +228,7 @@ ask_udevd() {
 }
 
 # control_udevd <option of udevadm control>: send the message twice.  udevd ignores one that arrives between
-# its accept() and its setsockopt(SO_PASSCRED), and udevadm then succeeds.
+# its accept() and its setsockopt(SO_PASSCRED), and udevadm then succeeds.  Both are hardly ever lost.
 control_udevd() {
 	ask_udevd control "$1" && ask_udevd control "$1"
 }
